@@ -1,0 +1,38 @@
+"""Facts that checks of several chapters need."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from opsverify import profile
+from opsverify.channels.shell import Host
+from opsverify.fixtures import Facts
+from opsverify.probes import containers as docker
+from opsverify.probes import machine
+
+
+@pytest.fixture
+def everything(host: Host, fact: Facts) -> Sequence[docker.Container]:
+    """All containers of the host's engine."""
+    return fact(docker.containers, host)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def containers(host: Host, service: profile.Service, everything: Any) -> Sequence[docker.Container]:
+    """The containers of the service that the check is about."""
+    return docker.of_service(host, everything, service.name)
+
+
+@pytest.fixture
+def usages(
+    host: Host, containers: Sequence[docker.Container], fact: Facts
+) -> list[tuple[docker.Container, docker.Usage]]:
+    """What the running containers of the service use."""
+    return [(each, fact(docker.usage, host, each.id)) for each in containers if each.status == "running"]
+
+
+@pytest.fixture
+def filesystems(host: Host, fact: Facts) -> Sequence[machine.Filesystem]:
+    """The host's filesystems on storage."""
+    return fact(machine.filesystems, host)  # type: ignore[no-any-return]

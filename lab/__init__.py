@@ -1,0 +1,1 @@
+"""The lab: a production-like stack to verify against and to break."""

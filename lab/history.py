@@ -1,0 +1,246 @@
+"""Prometheus' past: weeks of the very series that the live scrapes continue, back-filled with promtool.
+
+A counter's history ends at the value that the live counter shows now: it is counted back from there, and below zero the
+process (or machine) is taken to have been restarted at that moment. So no rate over the seam is off.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+
+from lab import engine, images
+from lab.logs import now
+from lab.settings import PROJECT, SERVICES, Problem, ports, run
+
+DAYS = 41
+STEP = 120
+VOLUME = f"{PROJECT}_prometheus-data"
+LABELS = {
+    "node-exporter:9100": ("node", "node:9100"),
+    "tokenswap-api:3000": ("tokenswap-api", "tokenswap-api:3000"),
+}
+BUCKETS = (("0.1", 0.90), ("0.5", 0.985), ("1", 0.995), ("2", 0.999), ("5", 1.0), ("10", 1.0), ("+Inf", 1.0))
+# Requests a second by method and route; the mean duration in seconds; the share that fails.
+TRAFFIC = {
+    ("GET", "/v1/pools"): 0.05,
+    ("GET", "/v1/prices"): 0.07,
+    ("GET", "/v1/stats"): 0.03,
+    ("GET", "/v1/config"): 0.03,
+    ("POST", "/v1/swaps"): 0.02,
+}
+MEAN_SECONDS = 0.06
+FAILING = 0.002
+CPU_SHARES = {
+    "user": 0.66,
+    "system": 0.22,
+    "iowait": 0.06,
+    "softirq": 0.03,
+    "nice": 0.01,
+    "irq": 0.0,
+    "steal": 0.02,
+}
+MEMORY_MB = {"postgres": 150, "prometheus": 260, "tokenswap-api": 75, "node": 60, "nginx": 12, "redis": 14}
+
+Live = dict[str, float]
+Shape = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series: name with labels, value now, and the shape of its past: value (gauge) or growth a second (counter)."""
+
+    name: str
+    live: float
+    shape: Shape
+    counter: bool
+
+
+def query(expression: str, at: int | None = None) -> list[dict[str, object]]:
+    """An instant query; an empty list when Prometheus does not answer."""
+    parameters = urllib.parse.urlencode({"query": expression, "time": at or now()})
+    url = f"http://127.0.0.1:{ports()['PROMETHEUS']}/api/v1/query?{parameters}"
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            result: list[dict[str, object]] = json.load(answer)["data"]["result"]
+            return result
+    except OSError:
+        return []
+
+
+def is_complete() -> bool:
+    """Whether each three hours of the last 40 days have samples (so also: whether the lab has not slept long)."""
+    windows = "count_over_time((count_over_time(node_memory_MemTotal_bytes{instance='node:9100'}[3h]) > 0)[40d:3h])"
+    found = query(windows)
+    return bool(found) and float(found[0]["value"][1]) >= 319  # type: ignore[index]
+
+
+def _scrape() -> Live:
+    """The live series of the node and the API, by name with Prometheus' labels."""
+    live: Live = {}
+    for target, (job, instance) in LABELS.items():
+        code = f"import urllib.request as u; print(u.urlopen('http://{target}/metrics', timeout=5).read().decode())"
+        for line in engine.inside("stand-ins", "python3", "-c", code).splitlines():
+            match = re.fullmatch(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)", line)
+            if match:
+                name, labels, value = match.groups()
+                live[_name(name, labels or "", job, instance)] = float(value)
+    return live
+
+
+def _name(name: str, labels: str, job: str, instance: str) -> str:
+    pairs = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)) | {"job": job, "instance": instance}
+    return name + "{" + ",".join(f'{key}="{value}"' for key, value in sorted(pairs.items())) + "}"
+
+
+def _wave(at: int) -> float:
+    """-1 … 1 over the day, highest in the afternoon."""
+    return math.sin((at % 86400 - 32400) / 86400 * 2 * math.pi)
+
+
+def _busy(mean: float, end: int) -> Shape:
+    """The share of busy CPU: a daily rhythm, some noise, and one spike of two hours nine days ago."""
+    rng = random.Random(11)  # noqa: S311
+    noise = [rng.uniform(-0.04, 0.04) for _ in range(997)]
+    spike = end - 9 * 86400
+
+    def shape(at: int) -> float:
+        if spike <= at < spike + 7200:
+            return 0.93
+        return min(0.99, max(0.02, mean * (1 + 0.3 * _wave(at)) + noise[at // STEP % 997]))
+
+    return shape
+
+
+def _constant(value: float) -> Shape:
+    return lambda _: value
+
+
+def _host(live: Live, end: int, cpu: float, memory: float) -> Iterator[Series]:
+    busy = _busy(cpu, end)
+    total = next(value for name, value in live.items() if name.startswith("node_memory_MemTotal_bytes"))
+    for name, value in live.items():
+        family = name.split("{")[0]
+        if family == "node_cpu_seconds_total":
+            mode = re.search(r'mode="(\w+)"', name)[1]  # type: ignore[index]
+            if mode == "idle":
+                yield Series(name, value, lambda at: 1 - busy(at), True)
+            else:
+                share = CPU_SHARES.get(mode, 0.0)
+                yield Series(name, value, lambda at, share=share: busy(at) * share, True)  # type: ignore[misc]
+        elif family == "node_memory_MemTotal_bytes":
+            yield Series(name, value, _constant(value), False)
+        elif family == "node_memory_MemAvailable_bytes":
+            yield Series(name, value, lambda at: total * (1 - memory - 0.05 * _wave(at)), False)
+        elif family.startswith("node_filesystem_") and family.split("_", 2)[2] in (
+            "size_bytes",
+            "avail_bytes",
+            "free_bytes",
+            "files",
+            "files_free",
+        ):
+            yield Series(name, value, _constant(value), False)
+        elif (
+            family in ("node_network_receive_bytes_total", "node_network_transmit_bytes_total")
+            and 'device="eth0"' in name
+        ):
+            yield Series(name, value, lambda at: 180_000 * (1.2 + _wave(at)), True)
+
+
+def _api(live: Live) -> Iterator[Series]:
+    job, instance = LABELS["tokenswap-api:3000"]
+
+    def series(name: str, labels: str, shape: Shape, counter: bool = True) -> Series:
+        full = _name(name, labels, job, instance)
+        return Series(full, live.get(full, 0.0), shape, counter)
+
+    for (method, route), rate in TRAFFIC.items():
+        where = f'method="{method}",route="{route}"'
+        flow: Shape = lambda at, rate=rate: rate * (1 + 0.5 * _wave(at))  # type: ignore[misc]  # noqa: E731
+        for status, share in (("200", 1 - FAILING), ("500", FAILING)):
+            yield series(
+                "http_requests_total",
+                f'{where},status="{status}"',
+                lambda at, flow=flow, share=share: flow(at) * share,  # type: ignore[misc]
+            )
+        for edge, share in BUCKETS:
+            yield series(
+                "http_request_duration_seconds_bucket",
+                f'{where},le="{edge}"',
+                lambda at, flow=flow, share=share: flow(at) * share,  # type: ignore[misc]
+            )
+        yield series("http_request_duration_seconds_count", where, flow)
+        yield series("http_request_duration_seconds_sum", where, lambda at, flow=flow: flow(at) * MEAN_SECONDS)  # type: ignore[misc]
+    mib = 1024 * 1024
+    for name, low, swing in (
+        ("nodejs_heap_size_used_bytes", 18, 3),
+        ("process_resident_memory_bytes", 72, 4),
+    ):
+        # Garbage collection: a saw tooth that does not climb.
+        yield series(name, "", lambda at, low=low, swing=swing: mib * (low + swing * (at // STEP % 15) / 15), False)  # type: ignore[misc]
+
+
+def _containers(database_bytes: float, end: int) -> Iterator[Series]:
+    for service in SERVICES:
+        labels = f'container_label_com_docker_compose_service="{service}",name="{service}"'
+        used = MEMORY_MB.get(service, 30) * 1024 * 1024
+        memory = _name("container_memory_usage_bytes", labels, "cadvisor", "node:8080")
+        yield Series(memory, used, lambda at, used=used: used * (1 + 0.06 * _wave(at)), False)  # type: ignore[misc]
+        cpu = _name("container_cpu_usage_seconds_total", labels, "cadvisor", "node:8080")
+        yield Series(cpu, DAYS * 86400 * 0.03, lambda at: 0.03 * (1 + 0.4 * _wave(at)), True)
+    size = _name("pg_database_size_bytes", 'datname="tokenswap"', "postgres", "postgres:9187")
+    daily = 24 * 1024
+    yield Series(size, database_bytes, lambda at: database_bytes - (end - at) / 86400 * daily, False)
+
+
+def _samples(series: Series, times: range) -> Iterator[float]:
+    if not series.counter:
+        yield from map(series.shape, times)
+        return
+    counted = list(accumulate(series.shape(at) * STEP for at in times))
+    offset = series.live - counted[-1]
+    for value in counted:
+        yield value + offset if value + offset >= 0 else value
+
+
+def _exposition(every: list[Series], end: int) -> bytes:
+    times = range(end - DAYS * 86400, end + 1, STEP)
+    parts = []
+    for series in every:
+        name = series.name
+        parts.append("".join(f"{name} {v:.3f} {at}\n" for at, v in zip(times, _samples(series, times), strict=True)))
+    return ("".join(parts) + "# EOF\n").encode()
+
+
+def backfill(cpu: float = 0.35, memory: float = 0.45) -> None:
+    """Replace Prometheus' data by a made-up past with this mean CPU and memory use."""
+    live = _scrape()
+    size = engine.inside("postgres", "psql", "-XAtqc", "SELECT pg_database_size('tokenswap')", user="postgres").strip()
+    if not live or not size.isdigit():
+        raise Problem("the node exporter, the API and PostgreSQL must run before Prometheus can be given a past")
+    end = now()
+    every = [*_host(live, end, cpu, memory), *_api(live), *_containers(float(size), end)]
+    for job, instance in (
+        *LABELS.values(),
+        ("prometheus", "localhost:9090"),
+        ("alertmanager", "alertmanager:9093"),
+    ):
+        every.append(Series(_name("up", "", job, instance), 1, _constant(1), False))
+    container = engine.container_id("prometheus")
+    run(["docker", "stop", "-t", "10", container])
+    script = (
+        "set -e; find /var/lib/prometheus -mindepth 1 -delete; cat > /tmp/past.om; promtool tsdb create-blocks-from "
+        "openmetrics --quiet --max-block-duration=1536h /tmp/past.om /var/lib/prometheus"
+    )
+    command = ["docker", "run", "--rm", "-i", "--network", "none", "-v", f"{VOLUME}:/var/lib/prometheus"]
+    try:
+        run([*command, "--entrypoint", "sh", images.tag("prometheus"), "-c", script], stdin=_exposition(every, end))
+    finally:
+        run(["docker", "start", container])

@@ -1,0 +1,269 @@
+"""The catalogue: what the manual demands, one entry of ``checks/<chapter>/requirements.toml`` each."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from opsverify.errors import UsageError
+from opsverify.judgement import Limit, Limits, Relation, Scalar
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Severity = Literal["critical", "high", "medium", "low"]
+Kind = Literal["live", "config", "artefact", "attested"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
+TargetKind = Literal[
+    "host",
+    "service",
+    "service.api",
+    "service.postgres",
+    "service.redis",
+    "service.nginx",
+    "database",
+    "cache",
+    "api",
+    "websocket",
+    "listener",
+    "prometheus",
+    "alertmanager",
+    "elasticsearch",
+    "tracing",
+    "link.grafana",
+    "link.kibana",
+    "link.status",
+    "link.docs",
+    "backups",
+    "program",
+]
+
+
+class Strict(BaseModel):
+    """A model that accepts nothing it does not know and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LimitEntry(Strict):
+    """One limit as written in a requirement: exactly one relation, a unit and who gave the number."""
+
+    at_most: float | int | None = None
+    at_least: float | int | None = None
+    more_than: float | int | None = None
+    less_than: float | int | None = None
+    equals: Scalar | list[Scalar] = None
+    unit: Text
+    origin: Literal["manual", "sibling", "default"]
+
+    @model_validator(mode="after")
+    def _exactly_one_relation(self) -> Self:
+        if len(list(self._given())) != 1:
+            raise ValueError("exactly one of at_most, at_least, more_than, less_than, equals is expected")
+        return self
+
+    def _given(self) -> Iterator[tuple[Relation, Any]]:
+        for relation in ("at_most", "at_least", "more_than", "less_than", "equals"):
+            value = getattr(self, relation)
+            if value is not None:
+                yield relation, value
+
+    def limit(self, name: str) -> Limit:
+        """The limit under its name."""
+        relation, value = next(self._given())
+        return Limit(name, relation, tuple(value) if isinstance(value, list) else value, self.unit, self.origin)
+
+
+class Requirement(Strict):
+    """One demand of the manual. ``chapter`` is the folder that the entry stands in."""
+
+    chapter: str
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Z]+(-[A-Z0-9]+)*-\d\d$")]
+    title: Text
+    title_zh: Text
+    manual: Text
+    lines: Annotated[str, StringConstraints(pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$")]
+    statement: Text
+    statement_zh: Text
+    severity: Severity
+    kind: Annotated[list[Kind], Field(min_length=1)]
+    missing: Literal["fail", "error", "not-applicable"]
+    must_pass: bool
+    remedy: Text
+    remedy_zh: Text
+    target: TargetKind
+    planned: bool = False
+    limits: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], LimitEntry] = Field(
+        default_factory=dict
+    )
+
+    @model_validator(mode="after")
+    def _statements_name_their_limits(self) -> Self:
+        for text in (self.statement, self.statement_zh):
+            for name in re.findall(r"\{(\w+)\}", text):
+                if name not in self.limits:
+                    raise ValueError(f"the statement names a limit {{{name}}} that the entry does not have")
+        return self
+
+    @property
+    def heading(self) -> str:
+        """Where the manual says it: heading path and lines."""
+        return f"{self.manual} ({self.lines})"
+
+    def own_limits(self) -> list[Limit]:
+        """The limits as the catalogue gives them."""
+        return [entry.limit(name) for name, entry in self.limits.items()]
+
+
+class Catalogue(Mapping[str, Requirement]):
+    """All requirements by id, in the order of their files, with the effective limits of one profile."""
+
+    def __init__(self, requirements: Iterable[Requirement], overrides: Mapping[str, Mapping[str, Any]] | None = None):
+        self._requirements = {each.id: each for each in requirements}
+        self._overrides = overrides or {}
+
+    def __getitem__(self, key: str) -> Requirement:
+        return self._requirements[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._requirements)
+
+    def __len__(self) -> int:
+        return len(self._requirements)
+
+    @property
+    def chapters(self) -> list[str]:
+        """The chapters, in the order of their folders."""
+        return list(dict.fromkeys(each.chapter for each in self.values()))
+
+    def limits(self, requirement: str) -> Limits:
+        """The limits in force for a requirement: the catalogue's, tightened by the profile."""
+        changed = self._overrides.get(requirement, {})
+        return Limits(
+            requirement,
+            [
+                Limit(each.name, each.relation, changed.get(each.name, each.value), each.unit, each.origin)
+                for each in self[requirement].own_limits()
+            ],
+        )
+
+    def with_overrides(self, overrides: Mapping[str, Mapping[str, Any]], *, file: Path) -> Catalogue:
+        """The same catalogue under a profile's ``[limits]``.
+
+        A limit of the manual or its siblings may only be tightened; one that the suite chose itself
+        (``origin = "default"``) may be set freely.
+
+        Raises:
+            UsageError: an unknown requirement or limit, a wrong type, or a loosened limit.
+        """
+        for requirement, changes in overrides.items():
+            if requirement not in self:
+                raise UsageError(f"{file}: limits.{requirement}: no such requirement in the catalogue")
+            own = {each.name: each for each in self[requirement].own_limits()}
+            for name, value in changes.items():
+                key = f"{file}: limits.{requirement}.{name}"
+                if name not in own:
+                    raise UsageError(f"{key}: no such limit; {requirement} has: {', '.join(sorted(own)) or 'none'}")
+                limit = own[name]
+                if isinstance(limit.value, int | float) and (
+                    isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
+                ):
+                    raise UsageError(f"{key}: got {value!r}, expected a number of {limit.unit}")
+                if limit.origin != "default" and limit.loosened_by(value):
+                    raise UsageError(
+                        f"{key}: {value!r} is looser than the manual ({limit} {limit.unit}); "
+                        "a profile may only tighten it, loosening takes a waiver"
+                    )
+        return Catalogue(self.values(), overrides)
+
+
+def load(checks: Path) -> Catalogue:
+    """Read every ``requirements.toml`` below ``checks``.
+
+    Raises:
+        UsageError: a file that is no TOML, an entry that is malformed, or an id that is given twice.
+    """
+    files = sorted(checks.glob("*/requirements.toml"))
+    if not files:
+        raise UsageError(f"{checks}: no <chapter>/requirements.toml found; expected the catalogue there")
+    found: dict[str, tuple[Requirement, Path]] = {}
+    for file in files:
+        for requirement in _read(file):
+            if requirement.id in found:
+                raise UsageError(f"{file}: {requirement.id} is already defined in {found[requirement.id][1]}")
+            found[requirement.id] = (requirement, file)
+    return Catalogue(requirement for requirement, _ in found.values())
+
+
+def _read(file: Path) -> Iterator[Requirement]:
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: not readable as TOML: {error}") from None
+    if set(data) != {"requirement"}:
+        raise UsageError(f"{file}: expected only [[requirement]] tables, found: {', '.join(sorted(data)) or 'nothing'}")
+    for position, entry in enumerate(data["requirement"], start=1):
+        try:
+            yield Requirement(chapter=file.parent.name, **entry)
+        except ValidationError as error:
+            raise UsageError(f"{file}: requirement {entry.get('id', position)}: {first_problem(error)}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a validation as ``key: what came, what was expected``."""
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    came = "" if problem["type"] in ("missing", "value_error") else f" (got {problem['input']!r})"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key + ': ' if key else ''}{message}{came}"
+
+
+def claims(checks: Path) -> dict[str, list[str]]:
+    """Which check claims which requirement: id → ``file:line`` of every ``requirement(...)`` marker.
+
+    Read from the source, so that the answer is the whole truth even when pytest collects only a part.
+
+    Raises:
+        UsageError: a file that is no Python.
+    """
+    found: dict[str, list[str]] = {}
+    for file in sorted({*checks.rglob("test_*.py"), *checks.rglob("*_test.py")}):
+        try:
+            tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
+        except (SyntaxError, ValueError) as error:
+            raise UsageError(f"{file.relative_to(checks.parent)}: not readable as Python: {error}") from None
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "requirement":
+                for argument in node.args:
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                        place = f"{file.relative_to(checks.parent)}:{node.lineno}"
+                        found.setdefault(argument.value, []).append(place)
+    return found
+
+
+def check_coverage(catalogue: Catalogue, claimed: Mapping[str, list[str]]) -> None:
+    """Hold catalogue and checks against each other, both ways.
+
+    Raises:
+        UsageError: a check without a requirement, a requirement without a check, a ``planned`` one with one,
+            or one with two.
+    """
+    for name, places in claimed.items():
+        if name not in catalogue:
+            raise UsageError(f"{places[0]}: requirement {name!r} is not in the catalogue")
+        if catalogue[name].planned:
+            raise UsageError(f"{places[0]}: {name} is marked planned in the catalogue but has a check")
+        if len(places) > 1:
+            raise UsageError(f"{places[1]}: {name} already has its check in {places[0]}")
+    for requirement in catalogue.values():
+        if not requirement.planned and requirement.id not in claimed:
+            raise UsageError(
+                f"checks/{requirement.chapter}/requirements.toml: {requirement.id} has no check and is not planned"
+            )

@@ -1,0 +1,1 @@
+"""The only code that touches the outside. Each channel: guard → send (bounded) → redact → transcript → return."""

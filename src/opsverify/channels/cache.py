@@ -1,0 +1,100 @@
+"""The cache channel: a handful of read-only commands to one Redis server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from opsverify import profile
+from opsverify.channels.base import Channel
+from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.transcript import Transcript
+
+# What the ACL user of docs/granting.md may ask. CONFIG GET takes one parameter, by name, and never a secret one.
+COMMANDS = {
+    ("PING",): 0,
+    ("INFO",): 1,
+    ("DBSIZE",): 0,
+    ("SLOWLOG", "GET"): 1,
+    ("LATENCY", "LATEST"): 0,
+    ("ACL", "WHOAMI"): 0,
+    ("ACL", "LIST"): 0,
+    ("CONFIG", "GET"): 1,
+}
+SECRET_PARAMETERS = (
+    "requirepass",
+    "masterauth",
+    "masteruser",
+    "tls-key-file-pass",
+    "tls-client-key-file-pass",
+)
+
+
+class CacheChannel(Channel):
+    """Questions to one Redis server over one connection."""
+
+    kind = "cache"
+
+    def __init__(self, cache: profile.Cache, password: str, root: Path, transcript: Transcript) -> None:
+        super().__init__(cache.name, cache.user, cache.timeout_s, transcript)
+        self.spec = cache
+        host, _, port = cache.address.rpartition(":")
+        options: dict[str, Any] = (
+            {"ssl": True, "ssl_ca_certs": str(root / cache.ca) if cache.ca else None} if cache.tls else {}
+        )
+        self._client = redis.Redis(
+            host=host.strip("[]"),
+            port=int(port),
+            username=cache.user,
+            password=password,
+            socket_timeout=cache.timeout_s,
+            socket_connect_timeout=cache.timeout_s,
+            decode_responses=True,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            **options,
+        )
+        self._client.response_callbacks.clear()  # answers stay as Redis gave them; probes parse
+
+    def ask(self, *command: str) -> Any:
+        """Ask one command and return Redis' answer as it came (RESP2).
+
+        Raises:
+            RefusedError: the command is not on the read-only list.
+            UnreachableError: no connection, or the login is refused.
+            UnansweredError: the server answered with an error, or not in time.
+        """
+        self._guard(command)
+        return self.exchange(" ".join(command), lambda: self._send(command), lambda answer: answer)
+
+    def _guard(self, command: tuple[str, ...]) -> None:
+        words = tuple(word.upper() for word in command)
+        for known, most in COMMANDS.items():
+            arguments = command[len(known) :]
+            if words[: len(known)] == known and len(arguments) <= most:
+                if known == ("CONFIG", "GET") and (
+                    not arguments
+                    or any(sign in arguments[0] for sign in "*?[\\")
+                    or arguments[0].lower() in SECRET_PARAMETERS
+                ):
+                    raise self.refuse(" ".join(command), "CONFIG GET takes one named, non-secret parameter")
+                return
+        raise self.refuse(" ".join(command), "not on the read-only list")
+
+    def _send(self, command: tuple[str, ...]) -> Any:
+        try:
+            return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except (redis.AuthenticationError, redis.ConnectionError, redis.TimeoutError) as error:
+            raise UnreachableError(
+                f"cache {self.target} at {self.spec.address} gives {self.account} no session: {error}"
+            ) from None
+        except redis.RedisError as error:
+            raise UnansweredError(f"cache {self.target}: {' '.join(command)} failed: {error}") from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()

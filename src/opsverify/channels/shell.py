@@ -1,0 +1,212 @@
+"""The shell channel: testinfra's hosts, guarded, bounded and recorded.
+
+`GuardedBackend` is a testinfra backend, so ``host.file``, ``host.service`` and the rest work on top of it
+unchanged. *How* a question travels is this module's own business; no check may depend on it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from testinfra.backend import get_backend
+from testinfra.backend.base import BaseBackend, CommandResult
+from testinfra.host import Host as TestinfraHost
+
+from opsverify import profile
+from opsverify.channels.base import LONGEST_ANSWER, Channel
+from opsverify.channels.guard import NotAllowedError, admit
+from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.transcript import Transcript
+
+Result = tuple[int, bytes, bytes]
+# What the tools that carry a question say when they, not the command, have failed: docker and kubectl end with the
+# status 1 of an ordinary "no" when there is no such container, so their words tell.
+CARRIER_FAILED = {"ssh": (255,), "docker": (125, 126), "podman": (125, 126)}
+CARRIER_SAYS = (
+    "Error response from daemon:",
+    "Error: No such container",
+    "Cannot connect to the Docker daemon",
+    "permission denied while trying to connect",
+    "Error from server",
+    "error: ",
+)
+
+
+class ShellChannel(Channel):
+    """Questions to one host. The transport is whichever testinfra backend the profile names."""
+
+    kind = "shell"
+
+    def __init__(self, host: profile.Host, root: Path, transcript: Transcript) -> None:
+        scheme, _, address = host.connection.partition("://")
+        super().__init__(host.name, address or scheme, host.timeout_s, transcript)
+        self.scheme = scheme
+        self._control = tempfile.TemporaryDirectory(prefix="opsv-") if scheme == "ssh" else None
+        self._transport = self._make_transport(host, root)
+
+    def _make_transport(self, host: profile.Host, root: Path) -> BaseBackend:
+        """Testinfra's own backend for this connection, with a bound on every process that it starts."""
+        options: dict[str, Any] = {}
+        if self._control is not None:
+            extra = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR"]
+            if host.known_hosts:
+                extra += ["-o", f"UserKnownHostsFile={root / host.known_hosts}"]
+            # Without a ControlPath every command would be a new connection.
+            options = {
+                "timeout": max(1, int(host.timeout_s)),
+                "controlpath": f"{self._control.name}/ssh",
+                "controlpersist": 30,
+                "ssh_extra_args": shlex.join(extra),
+            }
+            if host.identity_file:
+                options["ssh_identity_file"] = str(root / host.identity_file)
+        transport = get_backend(host.connection, **options)
+        if host.connection.startswith("ansible://"):
+            transport = _behind_inventory(transport, host)
+        transport.run_local = self._run_local  # testinfra bounds nothing; here no process outlives its time
+        return transport
+
+    def _run_local(self, command: str, *args: str) -> CommandResult:
+        line = BaseBackend.quote(command, *args)
+        with (
+            tempfile.TemporaryFile() as stdout,
+            tempfile.TemporaryFile() as stderr,
+            subprocess.Popen(
+                line,
+                shell=True,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            ) as process,
+        ):
+            # Files, not pipes: a connection that ssh keeps open in the background would hold a pipe open too.
+            try:
+                process.wait(self.timeout_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                if self._control is not None and not any(Path(self._control.name).iterdir()):
+                    raise self._carrier_failed(f"no connection within {self.timeout_s:g} s".encode()) from None
+                raise UnansweredError(
+                    f"{self.target}: no answer within {self.timeout_s:g} s; the question was ended"
+                ) from None
+            answer = [self._read(stream) for stream in (stdout, stderr)]
+        return CommandResult(self._transport, process.returncode, line.encode(), *answer)
+
+    def _read(self, stream: Any) -> bytes:
+        size = stream.seek(0, os.SEEK_END)
+        if size > LONGEST_ANSWER:
+            raise UnansweredError(
+                f"{self.target}: the answer has {size} bytes, more than {LONGEST_ANSWER} are not read"
+            )
+        stream.seek(0)
+        return bytes(stream.read())
+
+    def ask(self, question: str) -> Result:
+        """Ask a command or pipeline and return (exit status, stdout, stderr).
+
+        Raises:
+            RefusedError: the question is not on the read-only list.
+            UnreachableError: the host cannot be reached.
+            UnansweredError: no answer in time, or too long an answer.
+        """
+        try:
+            sent = admit(question)
+        except NotAllowedError as error:
+            raise self.refuse(question, str(error)) from None
+        return self.exchange(sent, lambda: self._send(sent), _shown)
+
+    def _send(self, command: str) -> Result:
+        try:
+            result = self._transport.run(command)
+        except RuntimeError as error:  # testinfra's word for: ssh itself has failed
+            answer = error.args[0] if error.args and isinstance(error.args[0], CommandResult) else None
+            raise self._carrier_failed(answer.stderr_bytes if answer else str(error).encode()) from None
+        said = result.stderr_bytes.decode(errors="replace").lstrip()
+        refused = self.scheme in ("docker", "podman", "kubectl") and said.startswith(CARRIER_SAYS)
+        failed = result.exit_status in CARRIER_FAILED.get(self.scheme, ()) or (result.exit_status == 1 and refused)
+        if failed and not result.stdout_bytes:
+            raise self._carrier_failed(result.stderr_bytes)
+        return result.exit_status, result.stdout_bytes, result.stderr_bytes
+
+    def _carrier_failed(self, said: bytes) -> UnreachableError:
+        words = said.decode(errors="replace").strip().splitlines()
+        return UnreachableError(
+            f"host {self.target} cannot be reached over {self.scheme} as {self.account}: "
+            f"{words[-1] if words else 'no reason given'}"
+        )
+
+    def close(self) -> None:
+        """End the shared ssh connection."""
+        if self._control is None:
+            return
+        for socket in Path(self._control.name).iterdir():
+            subprocess.run(
+                ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "opsverify"],  # noqa: S607
+                capture_output=True,
+                check=False,
+                timeout=5,
+            )
+        self._control.cleanup()
+
+
+def _behind_inventory(transport: Any, host: profile.Host) -> BaseBackend:
+    """The ssh, docker or local connection that an Ansible inventory describes for this host."""
+    try:
+        found = transport.ansible_runner.get_host(transport.host)
+    except (RuntimeError, AssertionError, OSError) as error:
+        raise UnreachableError(f"host {host.name}: the Ansible inventory cannot be read: {error}") from None
+    if found is None:
+        raise UnreachableError(
+            f"host {host.name}: its Ansible connection is none that can be bounded (ssh, docker, local)"
+        )
+    return found.backend
+
+
+def _shown(result: Result) -> dict[str, Any]:
+    status, stdout, stderr = result
+    return {"exit_status": status, "stdout": _text(stdout), "stderr": _text(stderr)}
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="backslashreplace")
+
+
+class GuardedBackend(BaseBackend):  # type: ignore[misc]
+    """A testinfra backend whose every command goes through a `ShellChannel`."""
+
+    NAME = "opsverify"
+
+    def __init__(self, channel: ShellChannel) -> None:
+        super().__init__(channel.target)
+        self.channel = channel
+        self._encoding = "utf-8"
+
+    def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:  # noqa: ARG002
+        """Ask one question; testinfra's modules all end here."""
+        line = self.quote(command, *args)
+        if self.get_command(command, *args) != line:  # testinfra's sudo() changes what this returns
+            raise self.channel.refuse(line, "host.sudo() is not granted; ask one of the exact 'sudo -n' commands")
+        status, stdout, stderr = self.channel.ask(line)
+        return self.result(status, line.encode(), stdout, stderr)
+
+    def run_local(self, command: str, *args: str) -> CommandResult:
+        """Refused: a check has no business on the machine that runs the suite."""
+        raise self.channel.refuse(self.quote(command, *args), "commands on the runner itself are not allowed")
+
+
+class Host(TestinfraHost):  # type: ignore[misc]
+    """testinfra's host, over a guarded channel, with the profile's entry for it as ``spec``."""
+
+    def __init__(self, channel: ShellChannel, spec: profile.Host) -> None:
+        super().__init__(GuardedBackend(channel))
+        self.backend.set_host(self)
+        self.name = spec.name
+        self.spec = spec
+        self.channel = channel

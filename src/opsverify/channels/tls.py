@@ -1,0 +1,99 @@
+"""The TLS channel: handshakes with one listener, by name (SNI). The certificate is read as it is *served*."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from opsverify import profile
+from opsverify.channels.base import Channel
+from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.transcript import Transcript
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """A finished handshake: protocol version, cipher, and the leaf certificate as served (DER)."""
+
+    protocol: str
+    cipher: str
+    leaf: bytes
+
+
+class TlsChannel(Channel):
+    """Handshakes with one TLS listener."""
+
+    kind = "tls"
+
+    def __init__(self, listener: profile.Listener, root: Path, transcript: Transcript) -> None:
+        super().__init__(listener.name, "anonymous", listener.timeout_s, transcript)
+        self.spec = listener
+        self._ca = str(root / listener.ca) if listener.ca else None
+
+    def handshake(self) -> Handshake:
+        """Shake hands without verifying anything, to see what is served.
+
+        Raises:
+            UnreachableError: nobody answers there, or what answers speaks no TLS.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        question = f"handshake with {self.spec.connect} as {self.spec.server_name}, unverified"
+        return self.exchange(question, lambda: self._shake(context), _shown)
+
+    def verify(self) -> str:
+        """Shake hands as a client does: chain and name are verified against the profile's CA or the system's.
+
+        Returns:
+            An empty text when the verification succeeds, else OpenSSL's reason why it does not.
+
+        Raises:
+            UnreachableError: nobody answers there.
+        """
+        context = ssl.create_default_context(cafile=self._ca)
+        question = f"handshake with {self.spec.connect} as {self.spec.server_name}, verified"
+        why_not: str = self.exchange(question, lambda: self._verdict(context), lambda why: why or "verified")
+        return why_not
+
+    def _verdict(self, context: ssl.SSLContext) -> str:
+        try:
+            self._shake(context)
+        except ssl.SSLCertVerificationError as error:
+            return str(error.verify_message)
+        return ""
+
+    def _shake(self, context: ssl.SSLContext) -> Handshake:
+        host, _, port = self.spec.connect.rpartition(":")
+        try:
+            with (
+                socket.create_connection((host.strip("[]"), int(port)), self.timeout_s) as raw,
+                context.wrap_socket(raw, server_hostname=self.spec.server_name) as tls,
+            ):
+                leaf, cipher = tls.getpeercert(binary_form=True), tls.cipher()
+                if leaf is None or cipher is None:
+                    raise UnansweredError(f"listener {self.target}: the handshake showed no certificate")
+                return Handshake(str(tls.version()), cipher[0], leaf)
+        except ssl.SSLCertVerificationError:
+            raise
+        except OSError as error:
+            raise UnreachableError(
+                f"listener {self.target} at {self.spec.connect} gives no TLS handshake: {error}"
+            ) from None
+
+
+def _shown(handshake: Handshake) -> dict[str, Any]:
+    leaf = x509.load_der_x509_certificate(handshake.leaf)
+    return {
+        "protocol": handshake.protocol,
+        "cipher": handshake.cipher,
+        "leaf_sha256": hashlib.sha256(handshake.leaf).hexdigest(),
+        "leaf_not_after": leaf.not_valid_after_utc.isoformat(),
+        "leaf_der_hex": handshake.leaf.hex(),
+    }

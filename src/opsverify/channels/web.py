@@ -1,0 +1,149 @@
+"""The web channel: GET requests to one HTTP server, and the WebSocket handshake.
+
+A profile may dial another address than the name in the URL (``connect``): host header, SNI and the name that
+the certificate is held against stay those of the URL.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from opsverify import __version__, profile
+from opsverify.channels.base import LONGEST_ANSWER, Channel
+from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.transcript import Transcript
+
+# Paths that change a monitoring server, or stop it, even when asked with GET by mistake of a proxy.
+DENIED = re.compile(r"(^|/)-/(?!(ready|healthy)$)|/api/v\d+/admin(/|$)|/api/v\d+/(write|otlp)(/|$)")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer: status, headers with lower-case names, body as text, and how long it took in seconds."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+    seconds: float
+
+
+class _DialElsewhere(HTTPAdapter):
+    """Dials ``connect`` while TLS speaks to, and verifies, the name of the URL."""
+
+    def __init__(self, server_name: str) -> None:
+        self._server_name = server_name
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, server_hostname=self._server_name, assert_hostname=self._server_name, **kwargs)
+
+
+class WebChannel(Channel):
+    """Questions to one HTTP server. Nothing but GET exists here, and no redirect is followed to another host."""
+
+    kind = "web"
+
+    def __init__(self, endpoint: profile.Endpoint, root: Path, transcript: Transcript) -> None:
+        super().__init__(endpoint.name, "anonymous", endpoint.timeout_s, transcript)
+        self.spec = endpoint
+        url = urlsplit(re.sub(r"^ws", "http", endpoint.url))
+        self._base = url.path
+        self._name = f"{url.scheme}://{url.netloc}"
+        self._origin = f"{url.scheme}://{endpoint.connect or url.netloc}"
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.update({"User-Agent": f"opsverify/{__version__}"})
+        if endpoint.connect:
+            self._session.headers["Host"] = url.netloc
+            self._session.mount("https://", _DialElsewhere(str(url.hostname)))
+        self._session.verify = str(root / endpoint.ca) if endpoint.ca else True
+
+    def get(
+        self, path: str = "", params: dict[str, str] | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Ask one GET request, whatever the status of its answer.
+
+        Raises:
+            RefusedError: the path is one that changes the server.
+            UnreachableError: no connection, no valid TLS, or no answer in time.
+            UnansweredError: the answer broke off or is too long.
+        """
+        full = (self._base.rstrip("/") + path if path else self._base) or "/"
+        question = {"GET": f"{self._name}{full}", **({"params": params} if params else {})}
+        if DENIED.search(full) or not full.startswith("/"):
+            raise self.refuse(question, "the path is not on the read-only list")
+        return self.exchange(question, lambda: self._send(full, params, headers), _shown)
+
+    def upgrade(self) -> Answer:
+        """Ask for a WebSocket handshake (RFC 6455, section 4.1) and return the answer to it."""
+        key = base64.b64encode(os.urandom(16)).decode()
+        return self.get(
+            headers={
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": key,
+            }
+        )
+
+    def _send(self, path: str, params: dict[str, str] | None, headers: dict[str, str] | None) -> Answer:
+        begun = time.monotonic()
+        try:
+            with self._session.get(
+                f"{self._origin}{path}",
+                params=params,
+                headers=headers,
+                timeout=self.timeout_s,
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                body = b"" if answer.status_code == requests.codes.switching_protocols else self._read(answer, begun)
+                names = {name.lower(): value for name, value in answer.headers.items()}
+                return Answer(answer.status_code, names, body.decode("utf-8", "replace"), time.monotonic() - begun)
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise UnreachableError(f"{self.target} at {self.spec.url} cannot be reached: {_reason(error)}") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise UnansweredError(f"{self.target}: the answer broke off: {_reason(error)}") from None
+
+    def _read(self, answer: requests.Response, begun: float) -> bytes:
+        body = b""
+        # read1 returns with whatever came, so that an answer that trickles in cannot outlast the time-out.
+        while chunk := answer.raw.read1(65536, decode_content=True):
+            body += chunk
+            if len(body) > LONGEST_ANSWER:
+                raise UnansweredError(f"{self.target}: the answer is longer than {LONGEST_ANSWER} bytes")
+            if time.monotonic() - begun > self.timeout_s:
+                raise UnansweredError(f"{self.target}: the answer took longer than {self.timeout_s:g} s")
+        return body
+
+    def close(self) -> None:
+        """Close the session's connections."""
+        self._session.close()
+
+
+def _shown(answer: Answer) -> dict[str, Any]:
+    return {
+        "status": answer.status,
+        "headers": answer.headers,
+        "body": answer.text,
+        "seconds": round(answer.seconds, 4),
+    }
+
+
+def _reason(error: Exception) -> str:
+    """The innermost reason of a requests error, without its object addresses."""
+    text = str(error)
+    inner = re.findall(r"(?:Error|Exception)\((?:[^()]*?,\s*)?(['\"])(.+?)\1\)", text)
+    reason = inner[-1][1].rpartition("): ")[2] if inner else text
+    return re.sub(r"<[^>]*object at 0x[0-9a-f]+>:?\s*", "", reason)

@@ -1,0 +1,29 @@
+"""What can go wrong, by what it means for a verdict.
+
+A judgement that is not met is an ``AssertionError``. Everything here is *not* a judgement: it says that the
+suite was used wrongly, or that a fact could not be had. Neither may ever look like a pass or like a finding.
+"""
+
+
+class OpsverifyError(Exception):
+    """Base of all errors of this package; its text is meant to be read by a person."""
+
+
+class UsageError(OpsverifyError):
+    """Bad input: names the file, the key, what came and what was expected. Nothing was asked of any system."""
+
+
+class RefusedError(OpsverifyError):
+    """The guard of a channel refused a question because it is not on the read-only list."""
+
+
+class UnansweredError(OpsverifyError):
+    """A fact could not be had: the state of the check is ``error``, never ``pass`` and never ``fail``."""
+
+
+class UnreachableError(UnansweredError):
+    """The target could not be reached at all; it is not asked again in this run."""
+
+
+class InsufficientFactsError(UnansweredError):
+    """There was an answer, but too little (or too old) to judge by."""

@@ -1,0 +1,147 @@
+"""The small vocabulary that rules speak: a limit, and what was observed against it.
+
+A rule turns facts into a list of observations. Each says what was seen, what was expected, and whether that is
+met. The list *is* the evidence, on a pass as well as on a failure; an empty list is never a pass, because a rule
+that observed nothing has shown nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Scalar = str | int | float | bool | None
+Value = Scalar | tuple[Scalar, ...]
+Relation = Literal["at_most", "at_least", "more_than", "less_than", "equals"]
+
+EXACT = 1e-9  # a quotient that equals its limit must not fail on the last bit of its arithmetic
+
+WORDS: dict[Relation, str] = {
+    "at_most": "at most",
+    "at_least": "at least",
+    "more_than": "more than",
+    "less_than": "less than",
+    "equals": "exactly",
+}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One number (or exact value) of the manual: ``relation`` ``value`` ``unit``, and who gave it."""
+
+    name: str
+    relation: Relation
+    value: Value
+    unit: str
+    origin: Literal["manual", "sibling", "default"]
+
+    def met(self, observed: Value) -> bool:
+        """Tell whether ``observed`` keeps to the limit. NaN and None never do."""
+        if self.relation == "equals":
+            return observed == self.value
+        if not isinstance(observed, int | float) or not isinstance(self.value, int | float):
+            return False
+        slack = abs(self.value) * EXACT
+        return {
+            "at_most": observed <= self.value + slack,
+            "at_least": observed >= self.value - slack,
+            "more_than": observed > self.value + slack,
+            "less_than": observed < self.value - slack,
+        }[self.relation]
+
+    def loosened_by(self, value: Value) -> bool:
+        """Tell whether replacing this limit's value by ``value`` would demand less than the manual does."""
+        if self.relation == "equals":
+            return value != self.value
+        if not isinstance(value, int | float) or not isinstance(self.value, int | float):
+            return True
+        return value > self.value if self.relation in ("at_most", "less_than") else value < self.value
+
+    @property
+    def number(self) -> float:
+        """The value as a number.
+
+        Raises:
+            TypeError: when the limit is an exact, non-numeric value.
+        """
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise TypeError(f"limit {self.name} is {self.value!r}, not a number")
+        return float(self.value)
+
+    @property
+    def values(self) -> tuple[Scalar, ...]:
+        """The value as a tuple, for limits that list what is allowed."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+    def __str__(self) -> str:
+        return f"{WORDS[self.relation]} {show(self.value)}"
+
+
+class Limits:
+    """The limits of one requirement as attributes: ``limits.connections_used``."""
+
+    def __init__(self, requirement: str, limits: Iterable[Limit]) -> None:
+        self._requirement = requirement
+        self._limits = {limit.name: limit for limit in limits}
+
+    def __getattr__(self, name: str) -> Limit:
+        try:
+            return self._limits[name]
+        except KeyError:
+            known = ", ".join(sorted(self._limits)) or "none"
+            raise AttributeError(f"{self._requirement} has no limit {name!r} (it has: {known})") from None
+
+    def __iter__(self) -> Iterator[Limit]:
+        return iter(self._limits.values())
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one look at the system showed: ``observed`` against ``expected``, in ``unit``."""
+
+    name: str
+    observed: Value
+    expected: str
+    met: bool
+    unit: str = ""
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit and not isinstance(self.observed, str) else ""
+        return f"{self.name}: observed {show(self.observed)}{unit}, expected {self.expected}{unit}"
+
+
+def within(name: str, observed: Value, limit: Limit) -> Observation:
+    """Observe a value against a limit of the catalogue."""
+    return Observation(name, observed, str(limit), limit.met(observed), limit.unit)
+
+
+def holds(name: str, observed: Value, expected: str, met: bool) -> Observation:
+    """Observe a fact that is no number: ``expected`` says in words what would have been right."""
+    return Observation(name, observed, expected, met)
+
+
+def none_of(name: str, offenders: Iterable[str], *, seen: int, of: str) -> Observation:
+    """Observe that nothing of a kind is there, having looked at ``seen`` things (``of``: their name).
+
+    ``seen`` is what proves visibility. The caller raises `InsufficientFactsError` where nothing could be seen
+    and that means that the probe was blind.
+    """
+    found = tuple(sorted(offenders))
+    return Observation(name, found if found else f"none among {seen} {of}", "none", not found)
+
+
+def unmet(observations: Sequence[Observation]) -> list[Observation]:
+    """The findings: observations that are not met."""
+    return [each for each in observations if not each.met]
+
+
+def show(value: Value) -> str:
+    """Write a value as a person reads it: six significant digits, lists without brackets."""
+    if isinstance(value, tuple):
+        return ", ".join(show(each) for each in value) or "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return "nothing" if value is None or value == "" else str(value)

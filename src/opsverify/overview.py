@@ -1,0 +1,238 @@
+"""The head of the operator's report: verdict, what to do, counts, and what the run says nothing about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+
+from opsverify.catalogue import SEVERITIES
+from opsverify.record import STATES, Entry
+from opsverify.summary import (
+    SIGNS,
+    Document,
+    Seen,
+    by_reason,
+    chapters,
+    clip,
+    counts,
+    headline,
+    in_state,
+    number,
+    observations,
+    planned,
+    sentence,
+    visible,
+)
+
+CHINESE = {
+    "health": "健康检查",
+    "alerting": "告警",
+    "performance": "性能",
+    "security": "安全",
+    "backup": "备份",
+    "capacity": "容量",
+    "change": "变更",
+    "people": "人员",
+    "critical": "严重",
+    "high": "高",
+    "medium": "中",
+    "low": "低",
+}
+MOST_UNMET = 8  # the table below has more
+MOST_CHARACTERS = 300
+
+
+def overview(document: Document) -> str:
+    """The summary of a run as HTML that needs no script."""
+    return "\n".join(
+        part
+        for part in (
+            _verdict(document),
+            _about(document),
+            _partial(document),
+            _failures(document),
+            _errors(document),
+            _counts(document),
+            _planned(document),
+        )
+        if part
+    )
+
+
+def safe(text: object, most: int | None = None) -> str:
+    """A text as it may stand in a page: nothing in it acts, and it keeps to one line of the source."""
+    shown = str(text) if most is None else clip(str(text), most)
+    return escape(visible(shown)).replace("\n", "<br>")
+
+
+def _verdict(document: Document) -> str:
+    verdict = document["run"]["verdict"]
+    english, chinese = headline(document)
+    mark = {"met": "✓", "not met": "✗", "undetermined": "?"}[verdict]
+    look = verdict.replace(" ", "-") + " part" * document["run"]["partial"]
+    return f'<div class="verdict {look}"><b>{mark} {english} {chinese}</b><span>{safe(sentence(document))}</span></div>'
+
+
+def _about(document: Document) -> str:
+    run = document["run"]
+    rows = {
+        "Run 运行": run["id"],
+        "Profile 环境": f"{run['profile']} (sha256 {run['profile_sha256'][:12]}…)",
+        "Purpose 目的": run["purpose"],
+        "Start 开始": _moment(run["start"]),
+        "End 结束": f"{_moment(run['end'])} ({run['duration_s']:.1f} s)",
+        "By 执行": f"{run['user']} on {run['runner']}",
+        "Suite 版本": f"{run['suite_version']} ({run['suite_commit']})",
+    }
+    return (
+        '<dl class="about">' + "".join(f"<div><dt>{k}</dt><dd>{safe(v)}</dd></div>" for k, v in rows.items()) + "</dl>"
+    )
+
+
+def _moment(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _partial(document: Document) -> str:
+    left_out = in_state(document, "not-tested")
+    if not left_out:
+        return ""
+    reasons = "".join(
+        f"<li>{safe(reason)}: {len(entries)} ({safe(chapters(entries))})"
+        f"<details><summary>which</summary>{safe(_named(entries))}</details></li>"
+        for reason, entries in by_reason(left_out).items()
+    )
+    total = number(document["population"]["total"], "check")
+    return (
+        f'<div class="partial"><b>– PARTIAL RUN 部分检查: {len(left_out)} of {total} not tested.</b> '
+        f"Nothing here says that they are in order.<ul>{reasons}</ul></div>"
+    )
+
+
+def _named(entries: Iterable[Entry]) -> str:
+    return ", ".join(f"{each['requirement']} on {each['target']}" for each in entries)
+
+
+def _failures(document: Document) -> str:
+    failed = in_state(document, "fail")
+    if not failed:
+        return ""
+    rows = []
+    for entry in failed:
+        observed, expected = side_by_side(observations(entry), unmet=MOST_UNMET, met=0, characters=MOST_CHARACTERS)
+        remedy = f'{safe(entry["remedy"])}<br><span class="muted">{safe(entry["remedy_zh"])}</span>'
+        rows.append(_row(name_of(entry), safe(entry["target"]), lines(observed), lines(expected), remedy))
+    return _list(
+        f"✗ Failed 不符合 ({len(failed)})",
+        ("Requirement 要求", "Target 对象", "Observed 实测", "Expected 要求值", "What to do 处理"),
+        rows,
+        "fail",
+    )
+
+
+def _errors(document: Document) -> str:
+    groups = by_reason(in_state(document, "error"))
+    if not groups:
+        return ""
+    rows = []
+    for reason, entries in groups.items():
+        affected = [f"{name_of(each)} on {safe(each['target'])}" for each in entries]
+        rows.append(_row(safe(reason, 2000), lines(affected)))
+    title = f"? Could not be determined 无法判定 ({sum(map(len, groups.values()))})"
+    return _list(title, ("Reason 原因", "Requirements 要求"), rows, "error")
+
+
+def name_of(entry: Entry) -> str:
+    """A requirement as it is called wherever there is room for one line."""
+    return f"<b>{safe(entry['requirement'])}</b> {badge(entry['severity'])} {safe(entry['title'])}"
+
+
+def badge(severity: str) -> str:
+    """A severity, to be told apart at a glance."""
+    return f'<span class="severity {escape(severity)}">{escape(severity)}</span>'
+
+
+def lines(texts: Iterable[str]) -> str:
+    """Pieces of HTML, one below the other."""
+    return "".join(f"<div>{each}</div>" for each in texts)
+
+
+def side_by_side(seen: list[Seen], *, unmet: int, met: int, characters: int) -> tuple[list[str], list[str]]:
+    """Observed and expected line by line, so many of each; what is expected of all alike is said once."""
+    shown = [each for each in seen if not each.met][:unmet] + [each for each in seen if each.met][:met]
+    observed = []
+    for each in shown:
+        text = f"{safe(each.name, 200)}: {safe(each.observed, characters)}"
+        observed.append(text if each.met else f"<strong>✗ {text}</strong>")
+    left = len(seen) - len(shown) if met else sum(not each.met for each in seen) - len(shown)
+    if left:
+        observed.append(f'<span class="muted">and {left} more in results.json</span>')
+    if len({each.expected for each in shown}) == 1:
+        return observed, [safe(shown[0].expected, characters)]
+    return observed, [f"{safe(each.name, 200)}: {safe(each.expected, characters)}" for each in shown]
+
+
+def _row(*cells: str) -> str:
+    return "<tr>" + "".join(f"<td>{each}</td>" for each in cells) + "</tr>"
+
+
+def _list(title: str, columns: Iterable[str], rows: Iterable[str], state: str) -> str:
+    head = "".join(f'<th scope="col">{each}</th>' for each in columns)
+    return (
+        f'<table class="first {state}"><caption>{title}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _counts(document: Document) -> str:
+    entries = document["checks"]
+    by_chapter = _matrix(
+        "By chapter 按章节", entries, "chapter", list(dict.fromkeys(each["chapter"] for each in entries))
+    )
+    by_severity = _matrix("By severity 按级别", entries, "severity", list(SEVERITIES))
+    population = document["population"]
+    sums = " + ".join(f"{count} {state}" for state, count in counts(document))
+    sound = (
+        f"Population {population['total']} = {sums}" if population["reconciled"] else "✗ The population does not add up"
+    )
+    strays = f"; not in the population: {safe(', '.join(population['strays']))}" if population["strays"] else ""
+    return f'<div class="matrices">{by_chapter}{by_severity}</div><p class="muted">{sound}{strays}.</p>'
+
+
+def _matrix(caption: str, entries: list[Entry], key: str, names: list[str]) -> str:
+    cells = Counter((each[key], each["state"]) for each in entries)
+    states = [state for state in STATES if any(cells[name, state] for name in names)]
+    head = "".join(
+        f'<th scope="col" class="state {state}">{SIGNS[state].symbol} {state}<br>{SIGNS[state].chinese}</th>'
+        for state in states
+    )
+    rows = []
+    for name in names:
+        counted = "".join(
+            f'<td class="state {state}">{cells[name, state]}</td>' if cells[name, state] else "<td>·</td>"
+            for state in states
+        )
+        total = sum(cells[name, state] for state in states)
+        rows.append(f'<tr><th scope="row">{safe(name)} {CHINESE.get(name, "")}</th>{counted}<td>{total}</td></tr>')
+    return (
+        f'<table class="matrix"><caption>{caption}</caption><thead><tr><td></td>{head}'
+        f'<th scope="col">all<br>合计</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    )
+
+
+def _planned(document: Document) -> str:
+    rows = planned(document)
+    if not rows:
+        return ""
+    by_chapter: dict[str, list[str]] = {}
+    for row in rows:
+        by_chapter.setdefault(row["chapter"], []).append(f"{row['requirement']} {row['title']}")
+    items = "".join(
+        f"<dt>{safe(chapter)} {CHINESE.get(chapter, '')} ({len(names)})</dt><dd>{safe('; '.join(names))}</dd>"
+        for chapter, names in by_chapter.items()
+    )
+    of = len(document["coverage"])
+    title = f"{len(rows)} of {of} requirements of the manual are not covered by a check yet"
+    return f'<details class="planned"><summary>{title} 尚无检查</summary><dl>{items}</dl></details>'

@@ -1,0 +1,296 @@
+"""The pytest plugin: options, targets, markers, states, and the record that a run leaves behind.
+
+Pytest's own means do the rest: ``-k``, ``-m``, node ids, ``-x``, ``--lf`` and ``-n`` work as everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsverify import catalogue, profile
+from opsverify.errors import OpsverifyError, UsageError
+from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
+from opsverify.fixtures import RUN
+from opsverify.html import HtmlReport
+from opsverify.judgement import Observation
+from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
+from opsverify.run import Run, Subject, new_id
+from opsverify.terminal import TerminalSummary
+from opsverify.transcript import merge
+
+PURPOSES = ("ad-hoc", "daily", "pre", "post", "audit")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of a verification run."""
+    group = parser.getgroup("opsverify", "operational verification")
+    group.addoption("--profile", metavar="NAME", help="environment to verify: a folder of profiles/, or a .toml file")
+    group.addoption("--reports", metavar="DIR", help="where runs are recorded (default: reports/ of the project)")
+    group.addoption("--purpose", choices=PURPOSES, default="ad-hoc", help="why this run is made (default: ad-hoc)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Validate everything that is input, before anything is asked of any system."""
+    config.addinivalue_line("markers", "requirement(*ids): the requirements of the manual that this check proves")
+    checks = config.rootpath / "checks"
+    try:
+        demands = catalogue.load(checks)
+        for word in (*demands.chapters, *catalogue.SEVERITIES):
+            config.addinivalue_line("markers", f"{word}: set from the catalogue")
+        if config.getoption("profile"):
+            _start(config, demands, checks)
+        elif _asks_for_checks(config, checks):
+            known = ", ".join(sorted(each.parent.name for each in config.rootpath.glob("profiles/*/profile.toml")))
+            raise UsageError(f"checks ask live systems: choose which with --profile NAME (there are: {known})")
+    except OpsverifyError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _asks_for_checks(config: pytest.Config, checks: Path) -> bool:
+    paths = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+    return any(path.resolve().is_relative_to(checks) for path in paths)
+
+
+def _start(config: pytest.Config, demands: catalogue.Catalogue, checks: Path) -> None:
+    now = datetime.now(UTC)
+    loaded = profile.load(config.getoption("profile"), config.rootpath, today=now.date())
+    demands = demands.with_overrides(loaded.profile.limits, file=loaded.file)
+    catalogue.check_coverage(demands, catalogue.claims(checks))
+    for entry in loaded.profile.not_applicable:
+        if entry.requirement not in demands:
+            raise UsageError(f"{loaded.file}: not_applicable: {entry.requirement!r} is not in the catalogue")
+        known = [each.name for each in loaded.profile.targets(demands[entry.requirement].target)]
+        if entry.target not in (None, *(known or ["none"])):
+            raise UsageError(
+                f"{loaded.file}: not_applicable {entry.requirement}: no target {entry.target!r} "
+                f"(it applies to: {', '.join(known) or 'none'})"
+            )
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
+        identity, name = new_id(now)
+        directory = Path(config.getoption("reports") or config.rootpath / "reports") / loaded.profile.name / name
+    else:
+        identity, directory, now = (
+            worker["run_id"],
+            Path(worker["run_directory"]),
+            datetime.fromisoformat(worker["run_start"]),
+        )
+    run = Run(
+        root=config.rootpath,
+        loaded=loaded,
+        catalogue=demands,
+        directory=directory.absolute(),
+        id=identity,
+        started=now,
+        purpose=config.getoption("purpose"),
+        worker=worker["workerid"] if worker else "",
+    )
+    _nothing_is_out_of_sight(run)
+    config.stash[RUN] = run
+    if worker is None and not config.getoption("collectonly"):
+        run.directory.mkdir(parents=True)
+        record = Record(run, selection=_selection(config))
+        config.pluginmanager.register(Recording(config, run, record), "opsverify-recording")
+
+
+def _nothing_is_out_of_sight(run: Run) -> None:
+    for subject in run.population():
+        if subject.target == "none" and run.profile.exemption(subject.requirement, "none") is None:
+            raise UsageError(
+                f"{run.loaded.file}: has no {subject.kind} to verify {subject.requirement} on; "
+                f"add one, or a [[not_applicable]] entry with reason, approved_by and expires"
+            )
+
+
+def _selection(config: pytest.Config) -> str:
+    """What narrows this run, in words; empty for a whole run."""
+    words = []
+    if config.option.keyword:
+        words.append(f"-k {config.option.keyword!r}")
+    if config.option.markexpr:
+        words.append(f"-m {config.option.markexpr!r}")
+    if config.getoption("lf", False):
+        words.append("--lf")
+    for option in ("deselect", "ignore", "ignore_glob"):
+        words += [f"--{option.replace('_', '-')} {each}" for each in config.getoption(option, None) or []]
+    whole = {str(config.rootpath / "checks"), str(config.rootpath)}
+    paths = [each for each in config.args if str((config.invocation_params.dir / each).resolve()) not in whole]
+    return " ".join(words + paths)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a check once for each of its requirements on each target that the profile has for it."""
+    marker = metafunc.definition.get_closest_marker("requirement")
+    if marker is None:
+        return
+    run = metafunc.config.stash.get(RUN, None)
+    if run is None:
+        raise pytest.UsageError("checks ask live systems: choose which with --profile NAME")
+    subjects = [each for each in run.population() if each.requirement in marker.args]
+    if "subject" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("subject")
+    metafunc.parametrize("subject", subjects, indirect=True, ids=str)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each check the markers of its requirement's chapter and severity."""
+    run = config.stash.get(RUN, None)
+    for item in items:
+        subject = subject_of(item)
+        if run is not None and subject is not None:
+            requirement = run.catalogue[subject.requirement]
+            item.add_marker(requirement.severity)
+            item.add_marker(requirement.chapter)
+            # All questions to one target from one worker: it is connected to, and found unreachable, once.
+            item.add_marker(pytest.mark.xdist_group(run.profile.place(subject.kind, subject.target)))
+
+
+def subject_of(item: pytest.Item) -> Subject | None:
+    """The subject of a check; None for any other test."""
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("subject") if callspec else None
+    return found if isinstance(found, Subject) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what the profile declares not applicable, and say which check the transcript is of."""
+    run, subject = item.config.stash.get(RUN, None), subject_of(item)
+    if run is None or subject is None:
+        return
+    recorder = recorder_of(item)
+    run.transcript.check = _plain(item.nodeid)
+    item.stash[EXCHANGES] = run.transcript.count
+    recorder.exemption = run.profile.exemption(subject.requirement, subject.target)
+    if recorder.exemption is not None:
+        pytest.skip(f"{recorder.exemption.reason} (until {recorder.exemption.expires})")
+
+
+EXCHANGES = pytest.StashKey[int]()
+
+
+def pytest_assertion_pass(item: pytest.Item, orig: str, expl: str) -> None:
+    """A plain assertion that holds is an observation too."""
+    recorder = item.stash.get(RECORDER, None)
+    if recorder is not None and subject_of(item) is not None:
+        recorder.observe([Observation(orig, expl, "it holds", True)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Derive the state of the check and let every report of it carry its entry."""
+    report = yield
+    run, subject = item.config.stash.get(RUN, None), subject_of(item)
+    if run is None or subject is None:
+        return report
+    recorder = recorder_of(item)
+    failure = call.excinfo.value if call.excinfo else None
+    recorder.end_phase(call.when, failure, call.duration)
+    recorder.use(run.transcript.ids_since(item.stash.get(EXCHANGES, 0)))
+    if isinstance(failure, OpsverifyError):
+        report.longrepr = str(failure)  # the message is written for people, a traceback is not
+    if report.outcome == "passed" and call.when == "call" and recorder.state != "pass":
+        report.outcome, report.longrepr = "failed", recorder.message
+    report.nodeid = _plain(item.nodeid)
+    entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid)
+    report.opsverify = run.redactor.value(entry)  # type: ignore[attr-defined]
+    if report.failed and not isinstance(report.longrepr, str):
+        judged = isinstance(failure, pytest.fail.Exception) and not failure.pytrace
+        report.longrepr = str(failure) if judged else report.longreprtext
+    if isinstance(report.longrepr, str):
+        report.longrepr = run.redactor.text(report.longrepr)
+    report.sections = [(name, run.redactor.text(content)) for name, content in report.sections]
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """Keep *could not determine* apart from *failed*, whichever phase it came up in."""
+    entry = getattr(report, "opsverify", None)
+    if entry and report.failed and report.when == "call" and entry["state"] == "error":
+        return "error", "E", "ERROR"
+    return None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of every connection."""
+    run = config.stash.get(RUN, None)
+    if run is not None:
+        run.close()
+
+
+def _plain(node: str) -> str:
+    """A node id without the group that xdist appends, so that ``--lf`` and ``-k`` know it in any run."""
+    return re.sub(r"\]@[^\]]*$", "]", node)
+
+
+def _subject_in(node: str) -> str:
+    """The subject that a node id names: ``….py::test_x[HLT-PG-01-postgres]``, with or without xdist's ``@group``."""
+    return node.partition("[")[2].rpartition("]")[0]
+
+
+class Recording:
+    """The controlling process' part: gathers entries (of parallel workers too) and writes the record."""
+
+    def __init__(self, config: pytest.Config, run: Run, record: Record) -> None:
+        self.run = run
+        self.record = record
+        option = config.option
+        if getattr(option, "dist", "no") == "load":
+            option.dist = "loadgroup"
+        option.htmlpath = option.htmlpath or str(run.directory / "report.html")
+        option.self_contained_html = True
+        option.xmlpath = option.xmlpath or str(run.directory / "junit.xml")
+        for view in (HtmlReport(record), TerminalSummary(config, record)):
+            config.pluginmanager.register(view)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a parallel worker which run it belongs to."""
+        node.workerinput |= {
+            "run_id": self.run.id,
+            "run_directory": str(self.run.directory),
+            "run_start": self.run.started.isoformat(),
+        }
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Learn from a parallel worker what was selected."""
+        self.record.selected |= {_subject_in(node) for node in ids}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Learn what was selected."""
+        self.record.selected |= {str(subject) for item in session.items if (subject := subject_of(item))}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the entry of a check once it is complete, or once nothing can make it green any more."""
+        entry = getattr(report, "opsverify", None)
+        if entry is not None:
+            if report.when == "teardown" or entry["state"] not in GREEN:
+                self.record.add(entry)
+        elif report.failed:  # a worker that died took the check's own report with it
+            self.record.lose(_subject_in(report.nodeid), report.longreprtext)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the record; whatever is not green must not exit as if it were."""
+        merge(self.run.directory)
+        document = self.record.write(datetime.now(UTC))
+        point_latest(self.run.directory)
+        green = document["run"]["verdict"] == "met" and not any(
+            each["state"] == "not-tested"
+            and (not self.record.selection or f"{each['requirement']}-{each['target']}" in self.record.selected)
+            for each in document["checks"]
+        )
+        if exitstatus == pytest.ExitCode.OK and not green:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

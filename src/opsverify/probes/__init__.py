@@ -1,0 +1,46 @@
+"""Probes ask one or a few questions through a channel and parse the answer into a frozen fact. They never judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from opsverify.channels.shell import Host
+from opsverify.errors import UnansweredError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Attempt(Generic[T]):
+    """A try to use something whose very availability is what a requirement is about.
+
+    ``value`` is what came of it, None when it failed for ``failure``. Only for requirements that say "it is up":
+    for every other one a target that does not answer is an error, not a finding.
+    """
+
+    value: T | None
+    failure: str = ""
+
+
+def attempt(ask: Callable[[], T]) -> Attempt[T]:
+    """Try; keep the reason when the target does not answer."""
+    try:
+        return Attempt(ask())
+    except UnansweredError as error:
+        return Attempt(None, str(error))
+
+
+def output(host: Host, command: str, *arguments: str) -> str:
+    """The output of a question that must succeed.
+
+    Raises:
+        UnansweredError: it ended with another status than 0; says what was asked and what came back.
+    """
+    result = host.run(command, *arguments)
+    if result.rc != 0:
+        asked = host.backend.quote(command, *arguments)
+        said = (result.stderr or result.stdout).strip() or "nothing"
+        raise UnansweredError(f"host {host.name}: asked {asked!r}, it ended with status {result.rc} and said: {said}")
+    return str(result.stdout)

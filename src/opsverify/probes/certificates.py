@@ -1,0 +1,57 @@
+"""Facts about certificates: as served by a listener, as a client would verify them, and as they lie on disk."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from opsverify.channels.shell import Host
+from opsverify.channels.tls import TlsChannel
+from opsverify.errors import UnansweredError
+from opsverify.probes import Attempt, attempt, output
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A leaf certificate."""
+
+    subject: str
+    not_before: datetime
+    not_after: datetime
+    sha256: str
+
+
+def served(listener: TlsChannel) -> Attempt[Certificate]:
+    """The certificate that the listener serves under its name (the file may say otherwise)."""
+    return attempt(lambda: _facts(x509.load_der_x509_certificate(listener.handshake().leaf)))
+
+
+def verification(listener: TlsChannel) -> Attempt[str]:
+    """Why a client would refuse chain or name; an empty text when it would not."""
+    return attempt(listener.verify)
+
+
+def on_disk(host: Host, path: str) -> Certificate:
+    """The first certificate of a PEM file.
+
+    Raises:
+        UnansweredError: the file cannot be read, or holds no certificate.
+    """
+    text = output(host, shlex.join(["cat", path]))
+    try:
+        return _facts(x509.load_pem_x509_certificate(text.encode()))
+    except ValueError as error:
+        raise UnansweredError(f"host {host.name}: {path} holds no certificate: {error}") from None
+
+
+def _facts(certificate: x509.Certificate) -> Certificate:
+    return Certificate(
+        certificate.subject.rfc4514_string(),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        certificate.fingerprint(SHA256()).hex(),
+    )

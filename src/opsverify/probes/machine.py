@@ -1,0 +1,124 @@
+"""Facts about a host: filesystems, memory, listening sockets."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from opsverify.channels.shell import Host
+from opsverify.errors import UnansweredError
+from opsverify.probes import output
+
+# Filesystems that live in memory, in an image that is full by nature, or on top of another one that is listed.
+NOT_STORAGE = re.compile(r"^(tmpfs|devtmpfs|ramfs|overlay|aufs|squashfs|iso9660|udf|efivarfs|fuse\..*|proc|sysfs|-)$")
+SIZES = "size,used,avail,itotal,iused"
+
+
+@dataclass(frozen=True)
+class Filesystem:
+    """A filesystem on storage; sizes in bytes, of inodes in pieces (0 where it has no fixed number)."""
+
+    mount: str
+    source: str
+    kind: str
+    size: int
+    used: int
+    available: int
+    inodes: int
+    inodes_used: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of a host in bytes; ``available`` is the kernel's own estimate, not the column "free"."""
+
+    total: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A listening TCP socket."""
+
+    address: str
+    port: int
+
+    @property
+    def wide(self) -> bool:
+        """Whether it can be reached from outside: neither loopback nor a private address."""
+        if self.address == "*":
+            return True
+        address = ipaddress.ip_address(self.address)
+        mapped = getattr(address, "ipv4_mapped", None)
+        address = mapped or address
+        return address.is_unspecified or not (address.is_loopback or address.is_private or address.is_link_local)
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+def filesystems(host: Host) -> tuple[Filesystem, ...]:
+    """The filesystems on storage, by GNU df in bytes and without rounding."""
+    return parse_df(output(host, f"df -B1 --output=source,fstype,{SIZES},target"))
+
+
+def parse_df(text: str) -> tuple[Filesystem, ...]:
+    """Parse ``df -B1 --output=source,fstype,size,used,avail,itotal,iused,target``; mount points may hold blanks."""
+    found = []
+    for line in text.splitlines()[1:]:
+        parts = re.match(r"^(.+?)\s+(\S+)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(/.*)$", line)
+        if parts is None:
+            raise UnansweredError(f"df: this line is not understood: {line!r}")
+        source, kind, *numbers, mount = parts.groups()
+        if NOT_STORAGE.match(kind):
+            continue
+        size, used, available, inodes, inodes_used = (0 if each == "-" else int(each) for each in numbers)
+        if size:
+            found.append(Filesystem(mount, source, kind, size, used, available, inodes, inodes_used))
+    return tuple(found)
+
+
+def memory(host: Host) -> Memory:
+    """Total and available memory, from /proc/meminfo."""
+    return parse_meminfo(output(host, "cat /proc/meminfo"))
+
+
+def parse_meminfo(text: str) -> Memory:
+    """Parse /proc/meminfo.
+
+    Raises:
+        UnansweredError: MemTotal or MemAvailable is not in it (kernels before 3.14).
+    """
+    found = dict(re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", text, re.MULTILINE))
+    if set(found) != {"MemTotal", "MemAvailable"} or not int(found["MemTotal"]):
+        raise UnansweredError("/proc/meminfo: MemTotal and MemAvailable are not both in it")
+    return Memory(int(found["MemTotal"]) * 1024, int(found["MemAvailable"]) * 1024)
+
+
+def sockets(host: Host) -> tuple[Socket, ...]:
+    """All listening TCP sockets, IPv4 and IPv6."""
+    return parse_ss(output(host, "ss -H -ltn"))
+
+
+def parse_ss(text: str) -> tuple[Socket, ...]:
+    """Parse ``ss -H -ltn``: the fourth column is the exact local address and port."""
+    found = []
+    for line in text.splitlines():
+        columns = line.split()
+        if len(columns) < 5 or columns[0] != "LISTEN":
+            raise UnansweredError(f"ss: this line is not understood: {line!r}")
+        address, _, port = columns[3].rpartition(":")
+        address = re.sub(r"%[^\]]*", "", address).strip("[]")  # an interface, as in 127.0.0.53%lo
+        if not port.isdigit() or (address != "*" and not _is_address(address)):
+            raise UnansweredError(f"ss: this line is not understood: {line!r}")
+        found.append(Socket(address, int(port)))
+    return tuple(found)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,157 @@
+"""Facts from Prometheus: instant queries, parsed into samples, and the figures that capacity is judged by."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opsverify.channels.web import WebChannel
+from opsverify.errors import UnansweredError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample of an instant vector."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True)
+class Utilisation:
+    """Use of a resource by one instance as a ratio, and the share of the window that has samples."""
+
+    instance: str
+    used: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Requests per second in a window: all of them, and those answered with 5xx."""
+
+    all: float
+    failed: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """A latency histogram over a window: cumulative count by upper edge in seconds (``inf`` is all requests)."""
+
+    buckets: tuple[tuple[float, float], ...]
+
+    @property
+    def count(self) -> float:
+        """Number of requests."""
+        return dict(self.buckets).get(math.inf, math.nan)
+
+    def share_within(self, seconds: float) -> float:
+        """The exact share of requests within ``seconds``, which has to be an edge.
+
+        Raises:
+            UnansweredError: there is no bucket with that edge.
+        """
+        within = dict(self.buckets).get(seconds)
+        if within is None:
+            edges = ", ".join(f"{edge:g}" for edge, _ in self.buckets)
+            raise UnansweredError(f"the histogram has no bucket at {seconds:g} s (it has: {edges or 'none'})")
+        return within / self.count if self.count else math.nan
+
+    def quantile(self, share: float) -> float:
+        """The quantile in seconds by linear interpolation, an estimate; the last finite edge is the most it can say."""
+        below, beneath = 0.0, 0.0
+        for edge, count in self.buckets:
+            if count >= share * self.count and count > beneath:
+                if math.isinf(edge):
+                    return below
+                return below + (edge - below) * (share * self.count - beneath) / (count - beneath)
+            below, beneath = edge, count
+        return math.nan
+
+
+def query(prometheus: WebChannel, promql: str) -> tuple[Sample, ...]:
+    """The instant vector of a query.
+
+    Raises:
+        UnansweredError: the server answered with an error, or with something that is no vector.
+    """
+    answer = prometheus.get("/api/v1/query", {"query": promql, "timeout": "10s"})
+    if answer.status != 200:
+        raise UnansweredError(
+            f"{prometheus.target}: {promql!r} was answered with status {answer.status}: {answer.text[:200]!r}"
+        )
+    return parse_vector(answer.text)
+
+
+def parse_vector(text: str) -> tuple[Sample, ...]:
+    """Parse the answer of /api/v1/query, of Prometheus 2 and 3.
+
+    Raises:
+        UnansweredError: it is no successful instant vector.
+    """
+    try:
+        answer = json.loads(text)
+        if answer["status"] != "success" or answer["data"]["resultType"] != "vector":
+            raise UnansweredError(f"Prometheus: no instant vector in the answer: {text[:200]!r}")
+        return tuple(Sample(dict(each["metric"]), float(each["value"][1])) for each in answer["data"]["result"])
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, RecursionError):
+        raise UnansweredError(f"Prometheus: the answer is not understood: {text[:200]!r}") from None
+
+
+def request_rates(prometheus: WebChannel, job: str) -> Requests:
+    """Requests per second over the last five minutes, of the API's own counter."""
+    everything = f'http_requests_total{{job="{job}"}}'
+    failed = f'http_requests_total{{job="{job}",status=~"5.."}}'
+    return Requests(
+        _single(query(prometheus, f"sum(rate({everything}[5m]))")),
+        # No series at all with 5xx is an honest zero, provided that the counter itself is there.
+        sum(each.value for each in query(prometheus, f"sum(rate({failed}[5m]))")),
+    )
+
+
+def _single(samples: tuple[Sample, ...]) -> float:
+    return samples[0].value if len(samples) == 1 else math.nan
+
+
+def cpu(prometheus: WebChannel, days: float) -> tuple[Utilisation, ...]:
+    """Mean CPU use of each instance over the last ``days``."""
+    window = f"{days:g}d"
+    used = f'1 - avg by (instance) (rate(node_cpu_seconds_total{{mode="idle"}}[{window}]))'
+    seen = f'count_over_time((count by (instance) (node_cpu_seconds_total{{mode="idle"}}))[{window}:10m])'
+    return _utilisation(query(prometheus, used), query(prometheus, seen), days * 144)
+
+
+def memory(prometheus: WebChannel, hours: float) -> tuple[Utilisation, ...]:
+    """The 95th percentile of memory use of each instance over the last ``hours``, sampled every five minutes."""
+    used = "1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes"
+    window = f"[{hours:g}h:5m]"
+    return _utilisation(
+        query(prometheus, f"quantile_over_time(0.95, ({used}){window})"),
+        query(prometheus, f"count_over_time(({used}){window})"),
+        hours * 12,
+    )
+
+
+def _utilisation(used: tuple[Sample, ...], seen: tuple[Sample, ...], full: float) -> tuple[Utilisation, ...]:
+    coverage = {each.labels.get("instance", ""): each.value / full for each in seen}
+    return tuple(
+        Utilisation(instance, each.value, coverage.get(instance, 0.0))
+        for each in used
+        for instance in [each.labels.get("instance", "")]
+    )
+
+
+def latency(prometheus: WebChannel, job: str, hours: float) -> Latency:
+    """The API's latency histogram over the last ``hours``, summed by edge (before anything is derived from it)."""
+    series = f'http_request_duration_seconds_bucket{{job="{job}"}}'
+    samples = query(prometheus, f"sum by (le) (increase({series}[{hours:g}h]))")
+    buckets: dict[float, float] = {}
+    for each in samples:
+        try:
+            edge = float(each.labels.get("le", ""))  # Prometheus 3 writes "2.0" for "2"
+        except ValueError:
+            raise UnansweredError(f"{prometheus.target}: a bucket without an edge: {dict(each.labels)}") from None
+        buckets[edge] = buckets.get(edge, 0.0) + each.value
+    return Latency(tuple(sorted(buckets.items())))

@@ -1,0 +1,1 @@
+"""Rules: facts, limits and ``now`` in, observations out. Pure: no I/O, no clock, no environment."""

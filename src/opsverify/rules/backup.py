@@ -1,0 +1,60 @@
+"""Rules of the chapter *backup*: the newest dump is young and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+from opsverify.judgement import Limits, Observation, holds, within
+from opsverify.probes.archives import DumpVerification, StoredFile
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+def dumps(files: Sequence[StoredFile]) -> list[StoredFile]:
+    """The database dumps among the files of a store, oldest first by the time in their names."""
+    return sorted((each for each in files if each.named), key=lambda each: (str(each.named), each.name))
+
+
+def newest_is_recent(files: Sequence[StoredFile], limits: Limits, now: datetime) -> list[Observation]:
+    """The newest dump is young by its name *and* by its mtime, and no smaller than its predecessors suggest."""
+    found = dumps(files)
+    if not found:
+        return [holds("dumps", "none found", "at least one", met=False)]
+    newest = found[-1]
+    named = newest.named or now
+    compared = [each.size for each in found[-int(limits.median_of.number) :]]
+    usual = median(compared)
+    observations = [
+        within(f"{newest.name} age by name", _hours(now - named), limits.age_hours),
+        within(f"{newest.name} age by mtime", _hours(now - newest.modified), limits.age_hours),
+        holds(
+            "its name lies",
+            f"{named:%Y-%m-%d %H:%M} UTC",
+            "not in the future",
+            named <= now + CLOCK_TOLERANCE,
+        ),
+        within("dumps to compare with", len(compared), limits.median_of),
+    ]
+    if usual <= 0:
+        return [*observations, holds("median size", usual, "more than 0 bytes", met=False)]
+    return [*observations, within("its size against the median", newest.size / usual, limits.size_share)]
+
+
+def _hours(age: timedelta) -> float:
+    return age.total_seconds() / 3600
+
+
+def dumps_are_whole(verified: Sequence[DumpVerification], limits: Limits, *, has_manifest: bool) -> list[Observation]:
+    """Each of the newest dumps decompresses to its end, carries pg_dump's last word, and is as it was written."""
+    observations = [within("newest dumps read in full", len(verified), limits.verified_newest)]
+    for each in verified:
+        observations += [
+            holds(f"{each.name} decompresses", each.decompresses, "yes", each.decompresses),
+            holds(f"{each.name} ends as a complete dump", each.complete, "yes", each.complete),
+        ]
+        if has_manifest:
+            expected = each.manifest or "in the manifest"
+            observations.append(holds(f"{each.name} SHA-256", each.digest, expected, each.digest == each.manifest))
+    return observations

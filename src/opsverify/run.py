@@ -1,0 +1,194 @@
+"""One run: the profile, the catalogue, the channels to its targets and the facts got through them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import secrets
+import socket  # noqa: TID251  only for the name of this machine, no connection
+import subprocess  # noqa: TID251  only to ask git which commit this is
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from opsverify import __version__, catalogue, profile
+from opsverify.channels.base import Channel
+from opsverify.channels.cache import CacheChannel
+from opsverify.channels.shell import Host, ShellChannel
+from opsverify.channels.sql import SqlChannel
+from opsverify.channels.tls import TlsChannel
+from opsverify.channels.web import WebChannel
+from opsverify.redaction import Redactor
+from opsverify.transcript import Transcript
+
+DEPENDENCIES = (
+    "pytest",
+    "pytest-testinfra",
+    "pytest-html",
+    "pytest-xdist",
+    "psycopg",
+    "redis",
+    "requests",
+    "cryptography",
+    "pydantic",
+    "prometheus-client",
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one check is about: a requirement on a target of the profile."""
+
+    requirement: str
+    kind: catalogue.TargetKind
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.requirement}-{self.target}"
+
+
+@dataclass
+class Fact:
+    """A fact that was got, or the reason why not, with the exchanges that it took."""
+
+    value: Any
+    failure: Exception | None
+    exchanges: list[str]
+    arguments: tuple[Any, ...]  # kept alive: the key may hold their id
+
+
+@dataclass
+class Run:
+    """Everything that one run knows. Parallel workers each have one, of the same id and directory."""
+
+    root: Path
+    loaded: profile.LoadedProfile
+    catalogue: catalogue.Catalogue
+    directory: Path
+    id: str
+    started: datetime
+    purpose: str
+    worker: str = ""
+    redactor: Redactor = field(default_factory=Redactor)
+    channels: dict[tuple[str, str], Any] = field(default_factory=dict)
+    facts: dict[tuple[Any, ...], Fact] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for secret in self.loaded.secrets.values():
+            self.redactor.add(secret.get_secret_value())
+        part = f".{self.worker}.part" if self.worker else ""
+        self.transcript = Transcript(
+            self.directory / f"transcript{part}.jsonl",
+            self.redactor,
+            f"{self.worker}-" if self.worker else "",
+        )
+
+    @property
+    def profile(self) -> profile.Profile:
+        """The validated profile."""
+        return self.loaded.profile
+
+    def population(self) -> list[Subject]:
+        """Every requirement that is covered, on every target of the profile that it applies to.
+
+        A requirement whose targets the profile does not have stands here with the target ``none``: it has to
+        be declared not applicable, it cannot fall out of sight.
+        """
+        found: list[Subject] = []
+        for requirement in self.catalogue.values():
+            if not requirement.planned:
+                names = [each.name for each in self.profile.targets(requirement.target)] or ["none"]
+                found += [Subject(requirement.id, requirement.target, name) for name in names]
+        return found
+
+    def channel(self, kind: str, name: str) -> Any:
+        """The channel to a target; there is one per target and run."""
+        key = (kind, name)
+        if key not in self.channels:
+            self.channels[key] = self._open(kind, name)
+        return self.channels[key]
+
+    def _open(self, kind: str, name: str) -> Any:
+        spec: Any = self.profile.target(kind, name)  # type: ignore[arg-type]
+        where = (self.root, self.transcript)
+        match kind:
+            case "host":
+                return Host(ShellChannel(spec, *where), spec)
+            case "database":
+                return SqlChannel(spec, self._secret(f"databases.{name}"), *where)
+            case "cache":
+                return CacheChannel(spec, self._secret(f"caches.{name}"), *where)
+            case "listener":
+                return TlsChannel(spec, *where)
+            case "api" | "websocket" | "prometheus":
+                return WebChannel(spec, *where)
+            case _:
+                return spec
+
+    def _secret(self, key: str) -> str:
+        return self.loaded.secrets[key].get_secret_value()
+
+    def fact(self, probe: Callable[..., Any], *arguments: Any) -> Fact:
+        """What ``probe(*arguments)`` found, or why it could not; asked once per run however many checks need it."""
+        key = (
+            probe,
+            *(each if isinstance(each, str | int | float | tuple) else id(each) for each in arguments),
+        )
+        if key not in self.facts:
+            before = self.transcript.count
+            value, failure = None, None
+            try:
+                value = probe(*arguments)
+            except Exception as error:  # kept, and raised for every check that needs the fact
+                failure = error
+            self.facts[key] = Fact(value, failure, self.transcript.ids_since(before), arguments)
+        return self.facts[key]
+
+    def close(self) -> None:
+        """Close all channels."""
+        for channel in self.channels.values():
+            closing = channel.channel if isinstance(channel, Host) else channel
+            if isinstance(closing, Channel):
+                closing.close()
+
+    def about(self) -> dict[str, Any]:
+        """Who ran what, where and with which versions."""
+        return {
+            "id": self.id,
+            "purpose": self.purpose,
+            "profile": self.profile.name,
+            "profile_file": str(self.loaded.file.name if self.loaded.file.is_absolute() else self.loaded.file),
+            "profile_sha256": self.loaded.digest,
+            "start": self.started.isoformat(timespec="milliseconds"),
+            "user": getpass.getuser(),
+            "runner": socket.gethostname(),
+            "ci": os.environ.get("CI_JOB_URL") or os.environ.get("GITHUB_RUN_ID") or os.environ.get("CI", ""),
+            "suite_version": __version__,
+            "suite_commit": _commit(self.root),
+            "python": platform.python_version(),
+            "dependencies": {name: version(name) for name in DEPENDENCIES},
+        }
+
+
+def new_id(now: datetime) -> tuple[str, str]:
+    """A run's id and the name of its directory: ``<UTC time>-<id>``."""
+    identity = secrets.token_hex(4)
+    return identity, f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{identity}"
+
+
+def _commit(root: Path) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,73 @@
+"""The transcript: every question asked of a live system and its answer, redacted before it is written.
+
+One JSON object a line: ``id``, ``at`` (UTC), ``check`` (node id), ``channel``, ``target``, ``account``,
+``question``, ``answer`` or ``failure``, ``duration_s``. From it a reader can re-perform every verdict.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opsverify.redaction import Redactor
+
+
+@dataclass
+class Transcript:
+    """An append-only file of exchanges. ``part`` tells parallel workers' files and ids apart."""
+
+    path: Path
+    redactor: Redactor
+    part: str = ""
+    check: str = ""
+    count: int = 0
+
+    def write(
+        self,
+        *,
+        channel: str,
+        target: str,
+        account: str,
+        question: Any,
+        started: datetime,
+        duration_s: float,
+        answer: Any = None,
+        failure: str | None = None,
+    ) -> str:
+        """Write one exchange down and return its id."""
+        self.count += 1
+        exchange = {
+            "id": f"{self.part}{self.count}",
+            "at": started.astimezone(UTC).isoformat(timespec="milliseconds"),
+            "check": self.check,
+            "channel": channel,
+            "target": target,
+            "account": account,
+            "question": self.redactor.value(question),
+            "answer": self.redactor.value(answer),
+            "failure": failure if failure is None else self.redactor.text(failure),
+            "duration_s": round(duration_s, 4),
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(exchange, ensure_ascii=False, default=str) + "\n")
+        return str(exchange["id"])
+
+    def ids_since(self, count: int) -> list[str]:
+        """The ids of the exchanges written after the first ``count``."""
+        return [f"{self.part}{number}" for number in range(count + 1, self.count + 1)]
+
+
+def merge(directory: Path) -> None:
+    """Join the parts that parallel workers left in ``directory`` into one transcript, by time."""
+    parts = sorted(directory.glob("transcript.*.part.jsonl"))
+    whole = directory / "transcript.jsonl"
+    # Not splitlines(): an answer may hold U+2028 and other things that it takes for the end of a line.
+    texts = [each.read_text(encoding="utf-8") for each in (*parts, whole) if each.exists()]
+    lines = [line for text in texts for line in text.split("\n") if line]
+    lines.sort(key=lambda line: str(json.loads(line)["at"]))
+    whole.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    for part in parts:
+        part.unlink()

@@ -1,0 +1,73 @@
+"""What is judged from Prometheus: error share, latency, and use over days, each on a real, changed history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import faults, history
+from tests.lab.conftest import Verify
+
+
+@pytest.fixture(autouse=True)
+def _healed() -> Iterator[None]:
+    """Afterwards Prometheus remembers the usual past again."""
+    yield
+    history.backfill()
+    faults.wait_healthy("prometheus")
+
+
+def test_seven_days_at_61_percent_cpu_fail_and_59_pass(verify: Verify) -> None:
+    with faults.past(cpu=0.62):
+        hot = verify()
+    assert hot.red == {"CAP-CPU-01-prometheus": "fail"}
+    observed = hot.check("CAP-CPU-01-prometheus")["observations"][0]["observed"]
+    assert 0.60 < observed < 0.65
+
+    with faults.past(cpu=0.58):
+        assert verify("-k", "CAP-CPU-01").red == {}
+
+
+def test_memory_above_80_percent_fails_and_below_passes(verify: Verify) -> None:
+    with faults.past(memory=0.80):  # the daily rhythm takes its 95th percentile above that
+        assert verify().red == {"CAP-MEM-01-prometheus": "fail"}
+    with faults.past(memory=0.74):
+        assert verify("-k", "CAP-MEM-01").red == {}
+
+
+def test_an_error_share_of_8_percent_fails_and_3_passes(verify: Verify) -> None:
+    with faults.api_misbehaves(error_share=0.03):
+        faults.traffic(600)
+    faults.wait_until(lambda: _recent("http_requests_total") > 500, "the requests were scraped")
+    assert verify("-k", "HLT-ERR-01").red == {}
+
+    with faults.api_misbehaves(error_share=1):
+        faults.traffic(80)
+    faults.wait_until(lambda: _recent('http_requests_total{status="500"}') > 60, "the failures were scraped")
+    failing = verify()
+    assert failing.red == {"HLT-ERR-01-prometheus": "fail"}
+
+
+def test_slow_requests_fail_when_they_are_more_than_a_twentieth(verify: Verify) -> None:
+    before = _recent("http_request_duration_seconds_count", "1h")
+    few, many = round(before * 0.04), round(before * 0.08)
+    with faults.api_misbehaves(delay_ms=2100):
+        faults.traffic(few, parallel=100)
+        faults.wait_until(lambda: _slow() >= few * 0.9, "the slow requests were scraped")
+        assert verify("-k", "CAP-TRG-P95-01").red == {}
+        faults.traffic(many - few, parallel=100)
+        faults.wait_until(lambda: _slow() >= many * 0.9, "the slow requests were scraped")
+        slow = verify()
+    assert slow.red == {"CAP-TRG-P95-01-prometheus": "fail"}
+
+
+def _slow() -> float:
+    return _recent("http_request_duration_seconds_count", "1h") - _recent(
+        'http_request_duration_seconds_bucket{le="2"}', "1h"
+    )
+
+
+def _recent(series: str, window: str = "5m") -> float:
+    found = history.query(f"sum(increase({series}[{window}]))")
+    return float(found[0]["value"][1]) if found else 0.0  # type: ignore[index]
