@@ -15,6 +15,12 @@ ROOT, API, POSTGRES, REDIS = 0, 2300, 2432, 2379
 SSL_CERT, BACKUP_READERS, ADM = 2443, 2600, 4
 
 
+# What the verifier's Redis user may do: docs/granting.md shows the same.
+REDIS_VERIFIER = (
+    "resetkeys resetchannels -@all +ping +info +dbsize +config|get +slowlog|get +latency|latest +acl|whoami +acl|list"
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Item:
     """A file (or, without content, a directory) in a volume."""
@@ -75,8 +81,7 @@ def _acl() -> str:
     return (
         "user default off resetkeys resetchannels -@all\n"
         f"user admin on #{digest('redis_admin')} ~* &* +@all\n"
-        f"user ops_verify on #{digest('redis_ops_verify')} resetkeys resetchannels -@all "
-        "+ping +info +dbsize +config|get +slowlog|get +latency|latest +acl|whoami +acl|list\n"
+        f"user ops_verify on #{digest('redis_ops_verify')} {REDIS_VERIFIER}\n"
         f"user tokenswap on #{digest('redis_tokenswap')} ~ts:* resetchannels -@all +@all -@dangerous -@admin\n"
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import ssl
 import subprocess
 import time
@@ -58,6 +59,12 @@ def all_of(*parts: contextlib.AbstractContextManager[object], pause: float = 0) 
         yield
 
 
+def forget() -> None:
+    """Let Prometheus forget the last minutes: an outage stays in its five-minute rates for as long."""
+    history.backfill()
+    wait_healthy("prometheus")
+
+
 # ---- services
 
 
@@ -73,6 +80,8 @@ def stopped(service: str, *dependents: str) -> Iterator[None]:
     finally:
         run(["docker", "start", container])
         wait_healthy(service, *dependents)
+        if dependents:
+            forget()
 
 
 @contextlib.contextmanager
@@ -293,17 +302,9 @@ def sql_change(do: str, undo: str) -> Iterator[None]:
 @contextlib.contextmanager
 def session(*statements: str, settle: float = 1) -> Iterator[None]:
     """A session of a client executes statements one after the other, then stays as it is."""
-    command = [
-        "docker",
-        "exec",
-        "-i",
-        "-u",
-        "postgres",
-        engine.container_id("postgres"),
-        "psql",
-        "-Xq",
-        "tokenswap",
-    ]
+    name = f"fault-{secrets.token_hex(4)}"
+    psql = ["psql", "-Xq", f"dbname=tokenswap application_name={name}"]
+    command = ["docker", "exec", "-i", "-u", "postgres", engine.container_id("postgres"), *psql]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as client:
@@ -314,10 +315,9 @@ def session(*statements: str, settle: float = 1) -> Iterator[None]:
         try:
             yield
         finally:
-            sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'psql' AND pid <> pg_backend_pid()"
-            )
+            # What still waits is cancelled; at the end of its input psql leaves, and takes its transaction along.
+            mine = f"application_name = '{name}' AND state = 'active'"
+            sql(f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE {mine}")  # noqa: S608  a name made here
             client.stdin.close()
             client.wait(20)
 
@@ -400,5 +400,4 @@ def past(*, cpu: float = 0.35, memory: float = 0.45) -> Iterator[None]:
     try:
         yield
     finally:
-        history.backfill()
-        wait_healthy("prometheus")
+        forget()

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab import engine
-from lab.settings import IMAGES, SERVICES, STATE, run, step
+from lab.settings import IMAGES, SERVICES, run, step
 
 DEBIAN = "debian:bookworm-slim"
-DEBIAN_IS_OURS = STATE / "debian-image-is-ours"
+OURS_LABEL = "opsverify.lab"
 INPUTS_LABEL = "opsverify.lab.inputs"
 PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
@@ -31,11 +31,8 @@ def image_ids() -> dict[str, str]:
     return dict(line.split() for line in lines if line)
 
 
-def _label(image: str) -> str | None:
-    found = run(
-        ["docker", "image", "inspect", "-f", f'{{{{index .Config.Labels "{INPUTS_LABEL}"}}}}', image],
-        check=False,
-    )
+def _label(image: str, label: str = INPUTS_LABEL) -> str | None:
+    found = run(["docker", "image", "inspect", "-f", f'{{{{index .Config.Labels "{label}"}}}}', image], check=False)
     return found.stdout.strip() if found.returncode == 0 else None
 
 
@@ -101,8 +98,7 @@ def _ensure_debian() -> None:
                 archive,
             ]
         )
-        run(["docker", "import", archive, DEBIAN])
-        DEBIAN_IS_OURS.touch()
+        run(["docker", "import", "--change", f"LABEL {OURS_LABEL}=debian", archive, DEBIAN])
 
 
 def ensure() -> bool:
@@ -128,6 +124,7 @@ def ensure() -> bool:
 
 def remove() -> None:
     """Remove what we built; Debian's image too when we made it."""
-    ours = [tag(name) for name in ("base", *SERVICES)] + ([DEBIAN] if DEBIAN_IS_OURS.exists() else [])
-    run(["docker", "rmi", "-f", *ours], check=False)
-    run(["docker", "image", "prune", "-f", "--filter", "label=opsverify.lab"], check=False)
+    run(["docker", "rmi", "-f", *(tag(name) for name in ("base", *SERVICES))], check=False)
+    run(["docker", "image", "prune", "-f", "--filter", f"label={OURS_LABEL}"], check=False)
+    if _label(DEBIAN, OURS_LABEL):
+        run(["docker", "rmi", DEBIAN], check=False)

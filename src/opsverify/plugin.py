@@ -209,6 +209,10 @@ def pytest_runtest_makereport(
         report.longrepr = str(failure) if judged else report.longreprtext
     if isinstance(report.longrepr, str):
         report.longrepr = run.redactor.text(report.longrepr)
+    elif isinstance(report.longrepr, tuple):  # of a skip: file, line, reason
+        report.longrepr = (*report.longrepr[:2], run.redactor.text(report.longrepr[2]))
+    if hasattr(report, "wasxfail"):
+        report.wasxfail = run.redactor.text(report.wasxfail)
     report.sections = [(name, run.redactor.text(content)) for name, content in report.sections]
     return report
 

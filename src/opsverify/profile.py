@@ -29,6 +29,7 @@ from pydantic import (
 
 from opsverify.catalogue import Strict, TargetKind, Text, first_problem
 from opsverify.errors import UsageError
+from opsverify.redaction import SHORTEST_SECRET
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
@@ -90,6 +91,10 @@ class Secret(Strict):
                 value, problem = "", f"secret file {self.file} cannot be read: {error.strerror}"
         if not value:
             raise UsageError(f"{key}: {problem}")
+        if len(value) < SHORTEST_SECRET:
+            raise UsageError(
+                f"{key}: the secret is shorter than {SHORTEST_SECRET} characters; it could not be redacted"
+            )
         return SecretStr(value)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ import pytest
 
 from opsverify.catalogue import Requirement
 from opsverify.errors import OpsverifyError
-from opsverify.judgement import Observation
+from opsverify.judgement import Observation, Value
 from opsverify.profile import NotApplicable
 from opsverify.run import Run, Subject
 
@@ -81,7 +82,7 @@ class Recorder:
             "target": subject.target,
             "target_kind": subject.kind,
             "state": self.state,
-            "observations": [asdict(each) for each in self.observations],
+            "observations": [{**asdict(each), "observed": _json(each.observed)} for each in self.observations],
             "message": self.message,
             "remedy": requirement.remedy,
             "remedy_zh": requirement.remedy_zh,
@@ -90,6 +91,13 @@ class Recorder:
             "duration_s": round(self.duration_s, 4),
             "check": node,
         }
+
+
+def _json(value: Value) -> Any:
+    """A value as JSON can hold it: NaN and the infinities by name."""
+    if isinstance(value, tuple):
+        return [_json(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 RECORDER = pytest.StashKey[Recorder]()
@@ -169,7 +177,7 @@ class Record:
     def write(self, ended: datetime) -> dict[str, Any]:
         """Write ``results.json``, redacted, and return what it holds."""
         document: dict[str, Any] = self.run.redactor.value(self.document(ended))
-        text = json.dumps(document, ensure_ascii=False, indent=1)
+        text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
         path = self.run.directory / "results.json"
         unfinished = path.with_suffix(".tmp")
         unfinished.write_text(text, encoding="utf-8")

@@ -14,8 +14,7 @@ from tests.lab.conftest import Verify
 def _healed() -> Iterator[None]:
     """Afterwards Prometheus remembers the usual past again."""
     yield
-    history.backfill()
-    faults.wait_healthy("prometheus")
+    faults.forget()
 
 
 def test_seven_days_at_61_percent_cpu_fail_and_59_pass(verify: Verify) -> None:

@@ -52,7 +52,7 @@ def _only(*patterns: str) -> Callable[[Words], bool]:
 
 
 PATH = r"/[^\s]*"
-UNIT = r"[A-Za-z0-9@._:\\-]+"
+UNIT = r"[A-Za-z0-9@_][A-Za-z0-9@._:\\-]*"
 ENGINE = (
     r"(http://(127\.0\.0\.1|localhost):\d+|--unix-socket /\S+ http://localhost)(/v1\.\d+)?"
     r"/(_ping|version|containers/json\?all=true|containers/[A-Za-z0-9_.-]+/json"
@@ -97,7 +97,10 @@ COMMANDS: dict[str, Callable[[Words], bool]] = {
     ),
     "ss": _without("-K", "-E", "-D", "-F", "--kill", "--events", "--diag", "--filter"),
     "ip": _only(r"(-(4|6|o|j|d|s|br|json|brief|details) )*(addr|address|link|route|rule)( show( \S+)*)?"),
-    "systemctl": _only(rf"(is-active|is-enabled|show|cat)( -\S+| {UNIT})*", r"list-(units|timers|unit-files)( -\S+)*"),
+    "systemctl": _only(
+        rf"(is-active|is-enabled|show|cat)( --?(p|property|value|all|no-pager)(=\S+)?| {UNIT})*",
+        r"list-(units|timers|unit-files)( --(all|no-pager|no-legend|plain|type=\S+|state=\S+))*",
+    ),
     # -n takes the next word only where that is a number; any other would be an option of its own, say --rotate.
     "journalctl": _only(r"--no-pager( -n \d+| (-o|-t|-u|--since|--until) \S+| --(since|until|output)=\S+)*"),
     "dpkg-query": _without("--admindir", "--root"),

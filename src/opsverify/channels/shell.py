@@ -55,6 +55,8 @@ class ShellChannel(Channel):
         options: dict[str, Any] = {}
         if self._control is not None:
             extra = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR"]
+            # A host that dies while the connection is shared is noticed before the next question's time is up.
+            extra += ["-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2"]
             if host.known_hosts:
                 extra += ["-o", f"UserKnownHostsFile={root / host.known_hosts}"]
             # Without a ControlPath every command would be a new connection.

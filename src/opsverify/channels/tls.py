@@ -66,7 +66,7 @@ class TlsChannel(Channel):
         try:
             self._shake(context)
         except ssl.SSLCertVerificationError as error:
-            return str(error.verify_message)
+            return str(error.verify_message or error)
         return ""
 
     def _shake(self, context: ssl.SSLContext) -> Handshake:

@@ -49,16 +49,18 @@ class DumpVerification:
 
 @dataclass(frozen=True)
 class Encryption:
-    """The OpenPGP packets of a file, read without any key."""
+    """The OpenPGP packets of a file, read without any key; ``missing`` bytes that they claim lie beyond its end."""
 
     name: str
     status: int
     tags: frozenset[int]
+    missing: int
 
     @property
     def encrypted(self) -> bool:
         """A session key, encrypted data, and a packet sequence that is whole."""
-        return self.status == 0 and bool(self.tags & KEY_TAGS) and bool(self.tags & DATA_TAGS)
+        whole = self.status == 0 and not self.missing
+        return whole and bool(self.tags & KEY_TAGS) and bool(self.tags & DATA_TAGS)
 
 
 def files(host: Host, folder: str) -> tuple[StoredFile, ...]:
@@ -122,7 +124,14 @@ def encryption(host: Host, file: StoredFile) -> Encryption:
     )
     if "Permission denied" in result.stderr:
         raise UnansweredError(f"host {host.name}: {file.path} may not be read: {result.stderr.strip()}")
-    return Encryption(file.name, result.rc, parse_packets(result.stdout))
+    missing = max(0, parse_end(result.stdout) - file.size)
+    return Encryption(file.name, result.rc, parse_packets(result.stdout), missing)
+
+
+def parse_end(text: str) -> int:
+    """Where the last packet of a known length ends. With ``--list-only`` gpg does not notice that one is cut short."""
+    found = re.findall(r"^# off=(\d+) ctb=[0-9a-f]+ tag=\d+ hlen=(\d+) plen=(\d+)", text, re.MULTILINE)
+    return max((sum(map(int, each)) for each in found), default=0)
 
 
 def parse_packets(text: str) -> frozenset[int]:

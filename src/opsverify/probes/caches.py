@@ -94,6 +94,12 @@ def eviction(cache: CacheChannel, host: Host) -> Eviction:
 
 
 def parse_policy(text: str) -> str:
-    """The eviction policy that a configuration file asks for: its last word on it, Redis' default without one."""
-    found = re.findall(r"^\s*maxmemory-policy\s+\"?([\w-]+)\"?\s*$", text, re.MULTILINE | re.IGNORECASE)
-    return found[-1] if found else "noeviction"
+    """The eviction policy that a configuration file asks for: its last word on it, Redis' default without one.
+
+    Raises:
+        UnansweredError: the file includes others, which may have a later word.
+    """
+    if re.search(r"^\s*include\s", text, re.MULTILINE | re.IGNORECASE):
+        raise UnansweredError("the configuration file includes other files, which this probe does not read")
+    found = re.findall(r"^\s*maxmemory-policy\s+[\"']?([\w-]+)[\"']?\s*$", text, re.MULTILINE | re.IGNORECASE)
+    return found[-1].lower() if found else "noeviction"

@@ -12,6 +12,7 @@ from typing import Any
 from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import output
+from opsverify.probes.machine import reachable_from_outside
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Published:
 
     @property
     def wide(self) -> bool:
-        """Whether it can be reached on every address of the host."""
-        return self.address in ("", "0.0.0.0", "::")  # noqa: S104  compared, not bound
+        """Whether it can be reached from outside: neither on loopback nor on a private address alone."""
+        return not self.address or reachable_from_outside(self.address)
 
     def __str__(self) -> str:
         return f"{self.address or '*'}:{self.port}->{self.container_port}"

@@ -15,6 +15,15 @@ NOT_STORAGE = re.compile(r"^(tmpfs|devtmpfs|ramfs|overlay|aufs|squashfs|iso9660|
 SIZES = "size,used,avail,itotal,iused"
 
 
+def reachable_from_outside(address: str) -> bool:
+    """Whether a socket bound to this address hears the world: not if it is a loopback or a private one."""
+    if address == "*":
+        return True
+    bound = ipaddress.ip_address(address)
+    bound = getattr(bound, "ipv4_mapped", None) or bound
+    return bound.is_unspecified or not (bound.is_loopback or bound.is_private or bound.is_link_local)
+
+
 @dataclass(frozen=True)
 class Filesystem:
     """A filesystem on storage; sizes in bytes, of inodes in pieces (0 where it has no fixed number)."""
@@ -46,13 +55,8 @@ class Socket:
 
     @property
     def wide(self) -> bool:
-        """Whether it can be reached from outside: neither loopback nor a private address."""
-        if self.address == "*":
-            return True
-        address = ipaddress.ip_address(self.address)
-        mapped = getattr(address, "ipv4_mapped", None)
-        address = mapped or address
-        return address.is_unspecified or not (address.is_loopback or address.is_private or address.is_link_local)
+        """Whether it can be reached from outside."""
+        return reachable_from_outside(self.address)
 
     def __str__(self) -> str:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"

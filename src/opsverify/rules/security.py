@@ -86,7 +86,7 @@ def certificate_remaining(served: Attempt[Certificate], limits: Limits, now: dat
 
 def certificate_verifies(why_not: Attempt[str]) -> list[Observation]:
     """A client that verifies chain and name accepts the listener."""
-    problem = why_not.failure if why_not.value is None else why_not.value
+    problem = (why_not.failure or "no answer") if why_not.value is None else why_not.value
     return [holds("chain and name", problem or "verified", "verified", not problem)]
 
 
@@ -103,7 +103,7 @@ def archives_encrypted(archives: Sequence[Encryption]) -> list[Observation]:
     if not archives:
         return [holds("sensitive archives", "none found", "at least one, encrypted", met=False)]
     plain = [
-        f"{each.name} (tags {show(tuple(sorted(each.tags)))}, gpg status {each.status})"
+        f"{each.name} (tags {show(tuple(sorted(each.tags)))}, gpg status {each.status}, {each.missing} bytes missing)"
         for each in archives
         if not each.encrypted
     ]

@@ -1,0 +1,206 @@
+"""What unit tests share: captured answers of real systems, a transcript, and a host that is this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from opsverify import profile
+from opsverify.catalogue import Catalogue, load
+from opsverify.channels.shell import Host, ShellChannel
+from opsverify.judgement import Limits
+from opsverify.redaction import Redactor
+from opsverify.transcript import Transcript
+
+ROOT = Path(__file__).parents[2]
+CAPTURED = Path(__file__).with_name("captured")
+
+
+@pytest.fixture
+def captured() -> Callable[[str], str]:
+    """The text of a file of captured answers."""
+    return lambda name: (CAPTURED / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def transcript(tmp_path: Path) -> Transcript:
+    """An empty transcript."""
+    return Transcript(tmp_path / "transcript.jsonl", Redactor())
+
+
+@pytest.fixture
+def exchanges(transcript: Transcript) -> Callable[[], list[dict[str, Any]]]:
+    """What the transcript holds by now."""
+
+    def read() -> list[dict[str, Any]]:
+        if not transcript.path.exists():
+            return []
+        return [json.loads(line) for line in transcript.path.read_text(encoding="utf-8").split("\n") if line]
+
+    return read
+
+
+@pytest.fixture
+def local(transcript: Transcript, tmp_path: Path) -> Iterator[Host]:
+    """This machine, asked as any other host is."""
+    spec = profile.Host(name="here", connection="local://", timeout_s=5.0)
+    channel = ShellChannel(spec, tmp_path, transcript)
+    yield Host(channel, spec)
+    channel.close()
+
+
+@pytest.fixture(scope="session")
+def demands() -> Catalogue:
+    """The real catalogue."""
+    return load(ROOT / "checks")
+
+
+@pytest.fixture
+def limits_of(demands: Catalogue) -> Callable[[str], Limits]:
+    """The limits of a requirement, as the catalogue has them."""
+    return demands.limits
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority of one test; certificates are for one name."""
+
+    folder: Path
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def ca(self) -> str:
+        """The file of the authority's own certificate."""
+        return str(self.folder / "ca.crt")
+
+    def issue(self, name: str, days: int = 90) -> Path:
+        """A file with key and certificate for a DNS name."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _signed(name, key, self.certificate.subject, self.key, days, ca=False)
+        file = self.folder / f"{name}.pem"
+        file.write_bytes(_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        return file
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _signed(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Name | None,
+    signer: ec.EllipticCurvePrivateKey,
+    days: int,
+    *,
+    ca: bool,
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer or subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=200))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    if not ca:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    return builder.sign(signer, hashes.SHA256())
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """A fresh certificate authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _signed("Test CA", key, None, key, 365, ca=True)
+    (tmp_path / "ca.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return Authority(tmp_path, key, certificate)
+
+
+Handle = Callable[[BaseHTTPRequestHandler], None]
+
+
+@pytest.fixture
+def web_server() -> Iterator[Callable[..., int]]:
+    """Start an HTTP server (with ``certificate``: HTTPS) that answers each GET by a function; gives its port."""
+    started: list[ThreadingHTTPServer] = []
+
+    def start(handle: Handle, certificate: Path | None = None) -> int:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                with contextlib.suppress(OSError):
+                    handle(self)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """Say nothing."""
+
+        server = Server(("127.0.0.1", 0), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        started.append(server)
+        return int(server.server_address[1])
+
+    yield start
+    for each in started:
+        each.shutdown()
+        each.server_close()
+
+
+@pytest.fixture
+def reply() -> Callable[..., Handle]:
+    """A function that answers always the same."""
+
+    def make(status: int = 200, body: bytes = b"", **headers: str) -> Handle:
+        def handle(request: BaseHTTPRequestHandler) -> None:
+            request.send_response(status)
+            for name, value in headers.items():
+                request.send_header(name.replace("_", "-"), value)
+            if "Content_Length" not in headers:
+                request.send_header("Content-Length", str(len(body)))
+            request.end_headers()
+            request.wfile.write(body)
+
+        return handle
+
+    return make

@@ -1,0 +1,88 @@
+"""What the documentation shows is what there is: commands exist, examples select checks, grants are the lab's own."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.deliver import REDIS_VERIFIER
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{each.name}" for each in (ROOT / "docs").glob("*.md"))]
+
+
+def commands() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL):
+            found += [(page, line[2:].partition("  #")[0].partition(" # ")[0].strip()) for line in block.splitlines()]
+    return found
+
+
+COMMANDS = commands()
+
+
+def fenced(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return [line for block in found for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("command", sorted({line for _, line in COMMANDS if line.startswith("make ")}))
+def test_every_make_target_in_the_documentation_exists(command: str) -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", *shlex.split(command)[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", sorted({line for _, line in COMMANDS if line.startswith("pytest ")}))
+def test_every_pytest_example_selects_checks(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for environment in ("STAGING", "PRODUCTION"):
+        for service in ("POSTGRES", "REDIS"):
+            monkeypatch.setenv(f"{environment}_{service}_PASSWORD", "only-to-collect")
+    arguments = [*shlex.split(command)[1:], "--collect-only", "-q", "-p", "no:cacheprovider"]
+    arguments = [each for each in arguments if each != "--lf"]  # needs a run before it
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "checks/" in done.stdout
+
+
+def test_every_command_is_of_a_kind_that_is_tried() -> None:
+    tried = ("make ", "pytest ", "python -m json.tool reports/", "grep ")
+    assert [line for _, line in COMMANDS if not line.startswith(tried)] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [("sql", "lab/images/postgres/roles.sql"), ("sudoers", "lab/images/node/etc/sudoers.d/opsverify")],
+)
+def test_the_grants_shown_are_those_the_lab_runs_with(language: str, source: str) -> None:
+    granted = (ROOT / source).read_text(encoding="utf-8").splitlines()
+    assert [line for line in fenced("docs/granting.md", language) if line not in granted] == []
+
+
+def test_the_redis_user_shown_is_the_one_the_lab_runs_with() -> None:
+    shown = next(
+        line for line in (ROOT / "docs/granting.md").read_text().splitlines() if line.startswith("user ops_verify")
+    )
+    assert shown.split(">PASSWORD ")[1] == REDIS_VERIFIER
+
+
+def test_readme_names_every_file_of_a_run() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("results.json", "report.html", "transcript.jsonl", "junit.xml"):
+        assert f"`{name}`" in text
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+            assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"

@@ -1,0 +1,140 @@
+"""Limits, observations, and how they read."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsverify.judgement import Limit, Limits, Observation, Relation, Value, holds, none_of, show, unmet, within
+
+
+def limit(relation: Relation, value: Value, unit: str = "ratio") -> Limit:
+    return Limit("it", relation, value, unit, "manual")
+
+
+@pytest.mark.parametrize(
+    ("relation", "value", "observed", "met"),
+    [
+        ("at_most", 0.8, 0.8, True),
+        ("at_most", 0.8, 0.800001, False),
+        ("at_most", 0.8, 0.1 + 0.7, True),
+        ("at_most", 0.3, 0.1 + 0.2, True),
+        ("at_most", 0, 0, True),
+        ("at_most", 0, 1, False),
+        ("at_least", 0.95, 0.95, True),
+        ("at_least", 0.95, 0.9499999, False),
+        ("more_than", 0.2, 0.2, False),
+        ("more_than", 0.2, 0.2000001, True),
+        ("less_than", 0.2, 0.2, False),
+        ("less_than", 0.2, 0.1999999, True),
+        ("equals", "allkeys-lru", "allkeys-lru", True),
+        ("equals", "allkeys-lru", "noeviction", False),
+        ("equals", (80, 443), (80, 443), True),
+        ("equals", (80, 443), (443, 80), False),
+    ],
+)
+def test_a_limit_is_met_up_to_its_very_edge(relation: Relation, value: Value, observed: Value, met: bool) -> None:
+    assert limit(relation, value).met(observed) is met
+
+
+@pytest.mark.parametrize("relation", ["at_most", "at_least", "more_than", "less_than", "equals"])
+@pytest.mark.parametrize("observed", [math.nan, None, "0.5", ()])
+def test_no_number_never_meets_a_limit(relation: Relation, observed: Value) -> None:
+    assert not limit(relation, 0.8).met(observed)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.floats(allow_nan=True))
+def test_at_most_and_more_than_are_never_both_met(value: float, observed: float) -> None:
+    assert not (limit("at_most", value).met(observed) and limit("more_than", value).met(observed))
+    assert not (limit("at_least", value).met(observed) and limit("less_than", value).met(observed))
+
+
+@pytest.mark.parametrize(
+    ("relation", "value", "changed", "loosened"),
+    [
+        ("at_most", 0.8, 0.7, False),
+        ("at_most", 0.8, 0.8, False),
+        ("at_most", 0.8, 0.9, True),
+        ("less_than", 5, 6, True),
+        ("at_least", 0.2, 0.3, False),
+        ("at_least", 0.2, 0.1, True),
+        ("more_than", 0.2, 0.1, True),
+        ("equals", "allkeys-lru", "allkeys-lru", False),
+        ("equals", "allkeys-lru", "noeviction", True),
+        ("at_most", 0.8, "0.7", True),
+    ],
+)
+def test_loosening_is_told_from_tightening(relation: Relation, value: Value, changed: Value, loosened: bool) -> None:
+    assert limit(relation, value).loosened_by(changed) is loosened
+
+
+def test_a_limit_reads_as_a_sentence() -> None:
+    assert str(limit("at_most", 0.8)) == "at most 0.8"
+    assert str(limit("equals", (22, 80))) == "exactly 22, 80"
+
+
+def test_only_a_numeric_limit_has_a_number() -> None:
+    assert limit("at_most", 3).number == 3.0
+    with pytest.raises(TypeError, match="limit it is 'x', not a number"):
+        _ = limit("equals", "x").number
+    with pytest.raises(TypeError):
+        _ = limit("equals", True).number
+
+
+def test_a_single_value_counts_as_a_list_of_one() -> None:
+    assert limit("equals", "x").values == ("x",)
+    assert limit("equals", ("x", "y")).values == ("x", "y")
+
+
+def test_limits_are_attributes_and_an_unknown_one_says_which_there_are() -> None:
+    limits = Limits("ABC-01", [limit("at_most", 1), Limit("other", "at_least", 2, "count", "default")])
+    assert limits.it.value == 1
+    assert [each.name for each in limits] == ["it", "other"]
+    with pytest.raises(AttributeError, match=r"ABC-01 has no limit 'memry' \(it has: it, other\)"):
+        _ = limits.memry
+
+
+def test_an_observation_reads_with_its_unit() -> None:
+    seen = within("memory used", 0.91, limit("at_most", 0.8))
+    assert str(seen) == "memory used: observed 0.91 ratio, expected at most 0.8 ratio"
+    assert not seen.met
+
+
+def test_a_text_has_no_unit() -> None:
+    assert str(Observation("x", "gone", "there", False, "bytes")) == "x: observed gone, expected there"
+
+
+def test_none_of_says_how_much_it_has_looked_at() -> None:
+    assert none_of("holes", [], seen=7, of="rules") == Observation("holes", "none among 7 rules", "none", True)
+
+
+def test_none_of_lists_offenders_in_order() -> None:
+    seen = none_of("holes", ["b", "a"], seen=7, of="rules")
+    assert (seen.observed, seen.met) == (("a", "b"), False)
+
+
+def test_findings_are_what_is_not_met() -> None:
+    good, bad = holds("a", 1, "one", met=True), holds("b", 2, "one", met=False)
+    assert unmet([good, bad]) == [bad]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (True, "yes"),
+        (False, "no"),
+        (None, "nothing"),
+        ("", "nothing"),
+        ((), "nothing"),
+        ((1, "a"), "1, a"),
+        (0.123456789, "0.123457"),
+        (12345678.9, "12,345,679"),
+        (math.nan, "nan"),
+        (3, "3"),
+    ],
+)
+def test_values_are_shown_as_a_person_reads_them(value: Value, shown: str) -> None:
+    assert show(value) == shown

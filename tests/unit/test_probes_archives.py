@@ -1,0 +1,208 @@
+"""Backups, from real listings and real files: names, dumps and encryption."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsverify.channels.shell import Host
+from opsverify.errors import UnansweredError
+from opsverify.probes.archives import (
+    COMPLETE,
+    StoredFile,
+    encryption,
+    files,
+    manifest,
+    parse_listing,
+    parse_manifest,
+    parse_packets,
+    verify_dump,
+)
+
+WHOLE = f"CREATE TABLE x ();\n--\n{COMPLETE}\n--\n\n\\unrestrict abc\n\n".encode()
+
+
+def test_the_listing_of_a_real_store(captured: Callable[[str], str]) -> None:
+    found = parse_listing("/backup/database", captured("find.bin"))
+    dumps = [each for each in found if each.named]
+    assert len(dumps) >= 90
+    assert all(each.size > 1000 for each in dumps)
+    assert [each.name for each in found] == sorted(each.name for each in found)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", " ", "\u202ea", "\x1b[31m", "-rf", "ä"])
+def test_a_name_may_hold_anything_but_nul(name: str) -> None:
+    (found,) = parse_listing("/b", f"7\t1795227302.5\t{name}\0")
+    assert (found.name, found.path, found.size) == (name, f"/b/{name}", 7)
+
+
+def test_an_empty_folder_has_no_files() -> None:
+    assert parse_listing("/b", "") == ()
+
+
+@pytest.mark.parametrize(
+    "line", ["7", "7\t1", "x\t1\ta", "7\tnan\ta", "7\tinf\ta", "7\t1e99\ta", "7\tyesterday\ta", "7\t-1e20\ta"]
+)
+def test_a_line_that_is_not_understood_is_an_error(line: str) -> None:
+    with pytest.raises(UnansweredError, match="find: this line is not understood"):
+        parse_listing("/b", f"{line}\0")
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("backup_20261123_021500.sql.gz", datetime(2026, 11, 23, 2, 15, tzinfo=UTC)),
+        ("backup_20261399_021500.sql.gz", None),
+        ("backup_20261123_021500.sql.gz\n", None),
+        ("backup_20261123_021500.sql.gz.part", None),
+        ("old_backup_20261123_021500.sql.gz", None),
+        ("backup_20261123.sql.gz", None),
+        ("backup_２０２６1123_021500.sql.gz", None),
+    ],
+)
+def test_only_the_exact_name_of_a_dump_names_its_moment(name: str, named: datetime | None) -> None:
+    assert StoredFile(f"/b/{name}", name, 1, datetime.now(UTC)).named == named
+
+
+def test_a_real_folder_is_listed(local: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    (folder / "deeper").mkdir(parents=True)
+    (folder / "a\nb").write_bytes(b"xyz")
+    (folder / "link").symlink_to("a\nb")
+    assert [(each.name, each.size) for each in files(local, str(folder))] == [("a\nb", 3)]
+
+
+def test_a_folder_that_is_not_there_is_an_error(local: Host) -> None:
+    with pytest.raises(UnansweredError, match="No such file or directory"):
+        files(local, "/no/such")
+
+
+def test_a_real_manifest(captured: Callable[[str], str]) -> None:
+    found = parse_manifest(captured("sha256sums.txt"))
+    assert len(found) == 5
+    assert "backup_20261123_021500.sql.gz" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (f"{'a' * 64}  x\n", {"x"}),
+        (f"{'a' * 64} */backup/x y\n", {"x y"}),
+        (f"{'a' * 63}  x\n{'A' * 64}  y\n", set()),
+        (f"# {'a' * 64}  x\n", set()),
+        ("", set()),
+    ],
+)
+def test_a_manifest_is_read_as_sha256sum_writes_it(text: str, names: set[str]) -> None:
+    assert set(parse_manifest(text)) == names
+
+
+def test_a_manifest_that_is_not_there_is_an_error(local: Host) -> None:
+    with pytest.raises(UnansweredError):
+        manifest(local, "/no/such")
+
+
+@pytest.mark.parametrize(
+    ("data", "decompresses", "complete"),
+    [
+        (gzip.compress(WHOLE), True, True),
+        (gzip.compress(b""), True, False),
+        (gzip.compress(WHOLE[:20]), True, False),
+        (gzip.compress(b"x" * 2000 + WHOLE)[:-9], False, False),
+        (b"", False, False),
+        (b"plain text", False, False),
+        (gzip.compress(WHOLE + b"x" * 2000), True, False),
+    ],
+)
+def test_a_dump_is_read_to_its_end(
+    local: Host, tmp_path: Path, data: bytes, decompresses: bool, complete: bool
+) -> None:
+    file = tmp_path / "backup_20261123_021500.sql.gz"
+    file.write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    found = verify_dump(local, files(local, str(tmp_path))[0], ((file.name, digest),))
+    assert (found.decompresses, found.digest, found.manifest) == (decompresses, digest, digest)
+    assert found.complete is complete or not decompresses
+
+
+def test_a_dump_that_is_not_in_the_manifest_has_no_digest_there(local: Host, tmp_path: Path) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(WHOLE))
+    assert verify_dump(local, files(local, str(tmp_path))[0], ()).manifest is None
+
+
+def test_packets_of_a_real_archive(captured: Callable[[str], str]) -> None:
+    assert parse_packets(captured("gpg-symmetric.txt")) == {3, 18}
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("# off=0 ctb=85 tag=1 hlen=3 plen=268\n# off=271 ctb=d4 tag=20 hlen=2\n", {1, 20}),
+        ("# off=0 ctb=a3 tag=8 hlen=1 plen=0 indeterminate\n:literal data packet:\n", {8}),
+        ("  # off=0 ctb=85 tag=1 hlen=3\n", set()),
+        ('name="# off=0 ctb=85 tag=1 x"\n', set()),
+        ("", set()),
+    ],
+)
+def test_packets_are_known_by_their_tags(text: str, tags: set[int]) -> None:
+    assert parse_packets(text) == tags
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no gpg on this machine")
+@pytest.mark.parametrize(
+    ("size", "options", "encrypted"),
+    [
+        (300, ["--symmetric", "--pinentry-mode", "loopback", "--passphrase", "x", "--s2k-count", "1024"], True),
+        (50_000, ["--symmetric", "--pinentry-mode", "loopback", "--passphrase", "x", "--s2k-count", "1024"], True),
+        (
+            300,
+            ["--symmetric", "--armor", "--pinentry-mode", "loopback", "--passphrase", "x", "--s2k-count", "1024"],
+            True,
+        ),
+        (300, ["--store"], False),
+    ],
+)
+def test_a_real_archive_is_judged_by_its_packets(
+    local: Host, tmp_path: Path, size: int, options: list[str], encrypted: bool
+) -> None:
+    home, store = tmp_path / "home", tmp_path / "store"
+    home.mkdir(mode=0o700)
+    store.mkdir()
+    (tmp_path / "plain").write_bytes(os.urandom(size))
+    command = ["gpg", "--homedir", str(home), "--batch", *options, "--output", str(store / "a.gpg")]
+    subprocess.run([*command, str(tmp_path / "plain")], check=True, capture_output=True, timeout=20)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False, capture_output=True, timeout=20)
+    (file,) = files(local, str(store))
+    assert encryption(local, file).encrypted is encrypted
+    whole = (store / "a.gpg").read_bytes()
+    for length in (30, len(whole) // 2, len(whole) - 60):
+        (store / "a.gpg").write_bytes(whole[:length])
+        (file,) = files(local, str(store))
+        assert not encryption(local, file).encrypted, length
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no gpg on this machine")
+@pytest.mark.parametrize("data", [b"plain text\n", b"", gzip.compress(b"x" * 999)])
+def test_a_name_that_ends_in_gpg_encrypts_nothing(local: Host, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.gpg").write_bytes(data)
+    (file,) = files(local, str(tmp_path))[:1]
+    assert not encryption(local, file).encrypted
+
+
+@given(st.text(max_size=80))
+def test_hostile_text_is_an_answer_or_an_error_never_a_crash(text: str) -> None:
+    parse_packets(text)
+    parse_manifest(text)
+    with contextlib.suppress(UnansweredError):
+        parse_listing("/b", text)

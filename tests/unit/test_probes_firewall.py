@@ -1,0 +1,136 @@
+"""What ufw says and what the kernel has, from real answers and hostile ones."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsverify.errors import UnansweredError
+from opsverify.probes.firewall import Chains, FirewallRule, parse_chains, parse_ufw
+
+HEAD = (
+    "Status: active\nLogging: on (low)\nDefault: deny (incoming), allow (outgoing), deny (routed)\n"
+    "New profiles: skip\n\nTo                         Action      From\n--                         ------      ----\n"
+)
+
+
+def rules(*lines: str) -> tuple[FirewallRule, ...]:
+    return parse_ufw(HEAD + "\n".join(lines) + "\n").rules
+
+
+def test_ufw_of_a_real_host(captured: Callable[[str], str]) -> None:
+    found = parse_ufw(captured("ufw-active.txt"))
+    assert (found.active, found.default_incoming, len(found.rules)) == (True, "deny", 10)
+    assert [each.ports for each in found.rules if each.allows and each.family == "IPv6"] == [
+        "22/tcp",
+        "80/tcp",
+        "443/tcp",
+    ]
+    assert [each.ports for each in found.rules if not each.allows and each.family == "IPv4"] == ["3000/tcp", "8080/tcp"]
+
+
+def test_ufw_that_is_off_says_so() -> None:
+    found = parse_ufw("Status: inactive\n")
+    assert (found.active, found.default_incoming, found.rules) == (False, "unknown", ())
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("22/tcp                     LIMIT IN    Anywhere", ("IPv4", "LIMIT", "22/tcp", "Anywhere")),
+        ("22                         ALLOW IN    10.0.0.0/8", ("IPv4", "ALLOW", "22", "10.0.0.0/8")),
+        ("Anywhere                   ALLOW IN    10.0.0.5", ("IPv4", "ALLOW", "any", "10.0.0.5")),
+        ("Anywhere on eth1           ALLOW IN    Anywhere", ("IPv4", "ALLOW", "any", "Anywhere")),
+        ("Anywhere (v6)              ALLOW IN    Anywhere (v6)", ("IPv6", "ALLOW", "any", "Anywhere")),
+        ("6000:6007/tcp              ALLOW IN    Anywhere", ("IPv4", "ALLOW", "6000:6007/tcp", "Anywhere")),
+        ("80,443/tcp (Nginx Full)    ALLOW IN    Anywhere", ("IPv4", "ALLOW", "80,443/tcp (Nginx Full)", "Anywhere")),
+        (
+            "80,443/tcp (Nginx Full (v6)) ALLOW IN    Anywhere (v6)",
+            ("IPv6", "ALLOW", "80,443/tcp (Nginx Full)", "Anywhere"),
+        ),
+        (
+            "22/tcp                     ALLOW IN    Anywhere                   # ssh (v6) too",
+            ("IPv4", "ALLOW", "22/tcp", "Anywhere"),
+        ),
+        ("22/tcp                     ALLOW IN    2001:db8::/32", ("IPv6", "ALLOW", "22/tcp", "2001:db8::/32")),
+        (
+            "2001:db8:1234:5678::1 22/tcp ALLOW IN    Anywhere (v6)",
+            ("IPv6", "ALLOW", "2001:db8:1234:5678::1 22/tcp", "Anywhere"),
+        ),
+        ("25                         REJECT IN   Anywhere", ("IPv4", "REJECT", "25", "Anywhere")),
+        ("22/tcp                     ALLOW       Anywhere", ("IPv4", "ALLOW", "22/tcp", "Anywhere")),
+    ],
+)
+def test_a_rule_is_read_as_ufw_writes_it(line: str, rule: tuple[str, ...]) -> None:
+    (found,) = rules(line)
+    assert (found.family, found.action, found.ports, found.source) == rule
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "25                         DENY OUT    Anywhere",
+        "80/tcp                     ALLOW FWD   Anywhere",
+        "Anywhere                   ALLOW OUT   Anywhere on eth0 (out)",
+    ],
+)
+def test_a_rule_for_another_direction_is_no_rule_for_incoming_traffic(line: str) -> None:
+    assert rules(line) == ()
+
+
+@pytest.mark.parametrize(("action", "allows"), [("ALLOW", True), ("LIMIT", True), ("DENY", False), ("REJECT", False)])
+def test_limit_lets_in_and_deny_does_not(action: str, allows: bool) -> None:
+    assert FirewallRule("IPv4", action, "22", "Anywhere").allows is allows
+
+
+def test_a_comment_cannot_say_that_ufw_is_active() -> None:
+    found = parse_ufw("Status: inactive\n22 ALLOW IN Anywhere # x\nStatus: active\n")
+    assert not found.active
+
+
+@pytest.mark.parametrize("text", ["", "ERROR: You need to be root\n", "# Status: active\n", " Status: active\n"])
+def test_what_is_no_status_is_an_error(text: str) -> None:
+    with pytest.raises(UnansweredError, match="ufw: no status"):
+        parse_ufw(text)
+
+
+@pytest.mark.parametrize("line", ["22/tcp", "garbage", "22/tcp   PERMIT IN   Anywhere", "\x1b[2J"])
+def test_a_rule_that_is_not_understood_is_an_error(line: str) -> None:
+    with pytest.raises(UnansweredError, match="ufw: this line is not understood"):
+        rules("22/tcp                     ALLOW IN    Anywhere", line)
+
+
+def test_the_kernels_chains_of_a_real_host(captured: Callable[[str], str]) -> None:
+    four, six = parse_chains("IPv4", captured("iptables.txt")), parse_chains("IPv6", captured("ip6tables.txt"))
+    for each in (four, six):
+        assert each.input_policy == "DROP"
+        assert each.input_jumps >= 5
+        assert each.user_rules >= 3
+
+
+def test_a_flushed_kernel_has_no_chains() -> None:
+    flushed = "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n"
+    assert parse_chains("IPv4", flushed) == Chains("IPv4", "ACCEPT", 0, 0)
+
+
+def test_chains_that_exist_but_hang_nowhere_are_not_counted() -> None:
+    text = "-P INPUT DROP\n-N ufw-user-input\n-A ufw-before-input -j ufw-user-input\n"
+    assert parse_chains("IPv4", text) == Chains("IPv4", "DROP", 0, 0)
+
+
+@pytest.mark.parametrize("text", ["", "iptables v1.8.9: Permission denied (you must be root)\n", "-P OUTPUT ACCEPT\n"])
+def test_what_is_no_filter_table_is_an_error(text: str) -> None:
+    with pytest.raises(UnansweredError, match="no INPUT chain"):
+        parse_chains("IPv4", text)
+
+
+@given(st.text(max_size=80), st.lists(st.text(max_size=50), max_size=3))
+def test_hostile_text_is_an_answer_or_an_error_never_a_crash(text: str, lines: list[str]) -> None:
+    for whole in (text, HEAD + "\n".join(lines), f"-P INPUT DROP\n{text}"):
+        for parse in (parse_ufw, lambda each: parse_chains("IPv6", each)):
+            with contextlib.suppress(UnansweredError):
+                parse(whole)

@@ -1,0 +1,175 @@
+"""Security: the firewall lets in what it must and nothing else, certificates last, archives are encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from opsverify.judgement import Limits, Observation, unmet
+from opsverify.probes import Attempt
+from opsverify.probes.archives import Encryption
+from opsverify.probes.certificates import Certificate
+from opsverify.probes.containers import Container, Published
+from opsverify.probes.firewall import Chains, Family, FirewallRule, Ufw
+from opsverify.rules import security
+
+LimitsOf = Callable[[str], Limits]
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def met(observations: list[Observation]) -> bool:
+    assert observations, "nothing was observed"
+    return not unmet(observations)
+
+
+def rule(ports: str, family: Family = "IPv4", action: str = "ALLOW") -> FirewallRule:
+    return FirewallRule(family, action, ports, "Anywhere")
+
+
+GOOD = tuple(rule(f"{port}/tcp", family) for family in ("IPv4", "IPv6") for port in (22, 80, 443))
+
+
+@pytest.mark.parametrize(
+    ("rules", "good"),
+    [
+        (GOOD, True),
+        ((*GOOD, rule("3000/tcp", action="DENY"), rule("any", action="DENY")), True),
+        ((*GOOD, rule("25", action="REJECT")), True),
+        ((rule("22/tcp", action="LIMIT"), *GOOD[1:]), True),
+        ((rule("22"), rule("80,443/tcp"), *GOOD[3:]), True),
+        ((rule("22"), rule("80,443/tcp (Nginx Full)"), *GOOD[3:]), True),
+        ((*GOOD, rule("any")), False),
+        ((*GOOD, rule("any", "IPv6")), False),
+        ((*GOOD, rule("5432/tcp", "IPv6")), False),
+        ((*GOOD, rule("5432/tcp")), False),
+        ((*GOOD, rule("5432/tcp", action="LIMIT")), False),
+        ((*GOOD, rule("22:443/tcp")), False),
+        ((*GOOD, rule("22/udp")), False),
+        ((*GOOD, rule("OpenSSH")), False),
+        ((*GOOD, rule("10.0.0.1 22/tcp")), False),
+        (GOOD[1:], False),
+        (GOOD[:3], False),
+        ((), False),
+    ],
+)
+def test_the_firewall_lets_in_what_it_must_and_nothing_else(
+    limits_of: LimitsOf, rules: tuple[FirewallRule, ...], good: bool
+) -> None:
+    assert met(security.only_allowed_ports(Ufw(True, "deny", rules), limits_of("SEC-FW-01"))) is good
+
+
+@pytest.mark.parametrize(("default", "good"), [("deny", True), ("reject", True), ("allow", False), ("unknown", False)])
+def test_nothing_is_let_in_by_default(limits_of: LimitsOf, default: str, good: bool) -> None:
+    assert met(security.only_allowed_ports(Ufw(True, default, GOOD), limits_of("SEC-FW-01"))) is good
+
+
+def test_a_firewall_that_is_off_lets_in_everything(limits_of: LimitsOf) -> None:
+    assert not met(security.only_allowed_ports(Ufw(False, "deny", GOOD), limits_of("SEC-FW-01")))
+
+
+CHAINS = (Chains("IPv4", "DROP", 6, 5), Chains("IPv6", "DROP", 6, 5))
+
+
+@pytest.mark.parametrize(
+    ("active", "boot", "chains", "good"),
+    [
+        (True, True, CHAINS, True),
+        (True, True, (CHAINS[0], Chains("IPv6", "REJECT", 1, 1)), True),
+        (False, True, CHAINS, False),
+        (True, False, CHAINS, False),
+        (True, True, (CHAINS[0], Chains("IPv6", "ACCEPT", 6, 5)), False),
+        (True, True, (Chains("IPv4", "DROP", 0, 5), CHAINS[1]), False),
+        (True, True, (Chains("IPv4", "DROP", 6, 0), CHAINS[1]), False),
+        (True, True, (Chains("IPv4", "ACCEPT", 0, 0), Chains("IPv6", "ACCEPT", 0, 0)), False),
+    ],
+)
+def test_the_firewall_is_in_force_in_the_kernel_and_over_a_boot(
+    active: bool, boot: bool, chains: tuple[Chains, ...], good: bool
+) -> None:
+    assert met(security.firewall_in_force(Ufw(active, "deny", GOOD), boot, chains)) is good
+
+
+def container(*published: Published) -> Container:
+    return Container("1", "redis_1", "p", "redis", "running", None, 0, NOW, "always", 1, False, published)
+
+
+@pytest.mark.parametrize(
+    ("published", "good"),
+    [
+        (Published("0.0.0.0", 443, "443/tcp"), True),
+        (Published("127.0.0.1", 6379, "6379/tcp"), True),
+        (Published("0.0.0.0", 6379, "6379/tcp"), False),
+        (Published("", 6379, "6379/tcp"), False),
+        (Published("::", 6379, "6379/tcp"), False),
+        (Published("", 0, "6379/tcp"), False),
+    ],
+)
+def test_containers_do_not_bypass_the_firewall(limits_of: LimitsOf, published: Published, good: bool) -> None:
+    found = [container(), container(published)]
+    assert met(security.published_ports(found, limits_of("SEC-FW-02"))) is good
+
+
+def certificate(days: float, begun: float = -60) -> Certificate:
+    return Certificate("CN=x", NOW + timedelta(days=begun), NOW + timedelta(days=days), "ab")
+
+
+@pytest.mark.parametrize(
+    ("served", "good"),
+    [
+        (certificate(31), True),
+        (certificate(30), True),
+        (certificate(29.99), False),
+        (certificate(29), False),
+        (certificate(-1), False),
+        (certificate(90, begun=1), False),
+    ],
+)
+def test_a_certificate_lasts_a_month_and_is_valid_already(limits_of: LimitsOf, served: Certificate, good: bool) -> None:
+    assert met(security.certificate_remaining(Attempt(served), limits_of("SEC-CERT-01"), NOW)) is good
+
+
+def test_a_listener_that_serves_none_has_no_good_certificate(limits_of: LimitsOf) -> None:
+    nothing: Attempt[Certificate] = Attempt(None, "refused")
+    assert not met(security.certificate_remaining(nothing, limits_of("SEC-CERT-01"), NOW))
+    assert not met(security.certificate_deployed(nothing, certificate(90)))
+    assert not met(security.certificate_verifies(Attempt(None, "refused")))
+    assert not met(security.certificate_verifies(Attempt(None)))
+
+
+def test_a_certificate_verifies_when_nothing_speaks_against_it() -> None:
+    assert met(security.certificate_verifies(Attempt("")))
+    assert not met(security.certificate_verifies(Attempt("Hostname mismatch")))
+
+
+def test_a_renewed_file_that_is_not_served_is_found() -> None:
+    old = Certificate("CN=x", NOW, NOW, "cd")
+    assert met(security.certificate_deployed(Attempt(certificate(90)), certificate(90)))
+    assert not met(security.certificate_deployed(Attempt(old), certificate(90)))
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "missing", "good"),
+    [
+        (0, {1, 18}, 0, True),
+        (0, {3, 18}, 0, True),
+        (0, {3, 20}, 0, True),
+        (0, {1, 3, 18}, 0, True),
+        (0, {3, 18}, 1, False),
+        (2, {3, 18}, 0, False),
+        (0, {18}, 0, False),
+        (0, {1}, 0, False),
+        (0, {11}, 0, False),
+        (0, {4, 8, 11, 2}, 0, False),
+        (0, set(), 0, False),
+        (2, set(), 0, False),
+    ],
+)
+def test_an_archive_is_encrypted_by_its_packets(status: int, tags: set[int], missing: int, good: bool) -> None:
+    whole = Encryption("a.gpg", 0, frozenset({1, 18}), 0)
+    assert met(security.archives_encrypted([whole, Encryption("b.gpg", status, frozenset(tags), missing)])) is good
+
+
+def test_no_archive_at_all_is_not_encrypted() -> None:
+    assert not met(security.archives_encrypted([]))

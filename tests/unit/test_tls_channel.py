@@ -1,0 +1,104 @@
+"""The TLS channel, against listeners in this process: what is served, and why a client would refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from opsverify import profile
+from opsverify.channels.tls import TlsChannel
+from opsverify.errors import UnreachableError
+from opsverify.probes import certificates
+from opsverify.transcript import Transcript
+
+Serve = Callable[..., int]
+Open = Callable[..., TlsChannel]
+Start = Callable[[str, int], int]
+
+
+@pytest.fixture
+def tls_server(web_server: Serve, authority: Any) -> Start:
+    """A listener with a certificate of some name for some days; gives its port."""
+    return lambda name, days: web_server(silent, authority.issue(name, days))
+
+
+@pytest.fixture
+def channel(transcript: Transcript, tmp_path: Path) -> Open:
+    def make(port: int, name: str = "api.example", host: str = "127.0.0.1", **more: Any) -> TlsChannel:
+        spec = profile.Listener(
+            name="edge",
+            server_name=name,
+            connect=f"{host}:{port}",
+            certificate=profile.FileOnHost(host="node", path="/x"),
+            timeout_s=1.0,
+            **more,
+        )
+        return TlsChannel(spec, tmp_path, transcript)
+
+    return make
+
+
+def silent(_: Any) -> None:
+    """Answer nothing."""
+
+
+def test_the_certificate_is_read_as_it_is_served(
+    web_server: Serve, channel: Open, authority: Any, exchanges: Callable[[], list[dict[str, Any]]]
+) -> None:
+    file = authority.issue("api.example", days=12)
+    listener = channel(web_server(silent, file))
+    handshake = listener.handshake()
+    assert x509.load_der_x509_certificate(handshake.leaf) == x509.load_pem_x509_certificate(
+        file.read_bytes().partition(b"-----BEGIN CERT")[1] + file.read_bytes().partition(b"-----BEGIN CERT")[2]
+    )
+    assert handshake.protocol == "TLSv1.3"
+    assert exchanges()[0]["answer"]["leaf_der_hex"] == handshake.leaf.hex()
+
+
+def test_a_certificate_that_verifies_has_no_reason_against_it(web_server: Serve, channel: Open, authority: Any) -> None:
+    listener = channel(web_server(silent, authority.issue("api.example")), ca=authority.ca)
+    assert listener.verify() == ""
+    assert certificates.verification(listener).value == ""
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        (("other.example", 90), "Hostname mismatch"),
+        (("api.example", -1), "certificate has expired"),
+    ],
+)
+def test_a_certificate_that_clients_refuse_says_why(
+    tls_server: Start, channel: Open, authority: Any, certificate: tuple[str, int], reason: str
+) -> None:
+    listener = channel(tls_server(*certificate), ca=authority.ca)
+    assert reason in listener.verify()
+    assert listener.handshake().leaf
+
+
+def test_a_certificate_of_an_unknown_issuer_is_refused(tls_server: Start, channel: Open) -> None:
+    assert "unable to get local issuer certificate" in channel(tls_server("api.example", 90)).verify()
+
+
+def test_a_closed_port_costs_one_attempt(channel: Open, closed_port: int, transcript: Transcript) -> None:
+    listener = channel(closed_port)
+    with pytest.raises(UnreachableError, match=r"gives no TLS handshake: .*refused"):
+        listener.handshake()
+    with pytest.raises(UnreachableError):
+        listener.verify()
+    assert transcript.count == 1
+
+
+def test_what_speaks_no_tls_is_unreachable(channel: Open, web_server: Serve) -> None:
+    attempt = certificates.served(channel(web_server(silent)))
+    assert attempt.value is None
+    assert "gives no TLS handshake" in attempt.failure
+
+
+def test_an_ipv6_address_is_dialled_without_its_brackets(channel: Open) -> None:
+    with pytest.raises(UnreachableError, match=r"refused"):
+        channel(1, host="[::1]").handshake()
