@@ -26,10 +26,12 @@ def containers(host: Host, service: profile.Service, everything: Any) -> Sequenc
 
 @pytest.fixture
 def usages(
-    host: Host, containers: Sequence[docker.Container], fact: Facts
+    host: Host, everything: Sequence[docker.Container], containers: Sequence[docker.Container], fact: Facts
 ) -> list[tuple[docker.Container, docker.Usage]]:
     """What the running containers of the service use."""
-    return [(each, fact(docker.usage, host, each.id)) for each in containers if each.status == "running"]
+    running = tuple(each.id for each in everything if each.status == "running")
+    used = fact(docker.usages, host, running)
+    return [(each, used[each.id].required()) for each in containers if each.status == "running"]
 
 
 @pytest.fixture

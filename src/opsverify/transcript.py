@@ -7,7 +7,8 @@ One JSON object a line: ``id``, ``at`` (UTC), ``check`` (node id), ``channel``, 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Transcript:
     part: str = ""
     check: str = ""
     count: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)  # probes may ask side by side
 
     def write(
         self,
@@ -38,9 +40,11 @@ class Transcript:
         failure: str | None = None,
     ) -> str:
         """Write one exchange down and return its id."""
-        self.count += 1
+        with self._lock:
+            self.count += 1
+            number = self.count
         exchange = {
-            "id": f"{self.part}{self.count}",
+            "id": f"{self.part}{number}",
             "at": started.astimezone(UTC).isoformat(timespec="milliseconds"),
             "check": self.check,
             "channel": channel,
@@ -51,7 +55,7 @@ class Transcript:
             "failure": failure if failure is None else self.redactor.text(failure),
             "duration_s": round(duration_s, 4),
         }
-        with self.path.open("a", encoding="utf-8") as file:
+        with self._lock, self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(exchange, ensure_ascii=False, default=str) + "\n")
         return str(exchange["id"])
 

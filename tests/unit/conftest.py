@@ -26,6 +26,7 @@ from opsverify.channels.shell import Host, ShellChannel
 from opsverify.judgement import Limits
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
+from tests.unit.small_project import HEALTH, PROFILE, SECURITY, STATES, Outcome, Project, entries, single
 
 ROOT = Path(__file__).parents[2]
 CAPTURED = Path(__file__).with_name("captured")
@@ -204,3 +205,32 @@ def reply() -> Callable[..., Handle]:
         return handle
 
     return make
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """One whole run of checks that end in every way there is."""
+    project = Project(tmp_path_factory.mktemp("everything"))
+    project.write("checks/health/requirements.toml", entries(*STATES))
+    project.write("checks/health/test_it.py", HEALTH)
+    return project.run("-o", "junit_logging=all")
+
+
+@pytest.fixture(scope="module")
+def green(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose every check passes."""
+    project = Project(tmp_path_factory.mktemp("green"))
+    project.write(
+        "checks/security/requirements.toml",
+        entries("TST-ONE-01", severity="critical") + entries("TST-SLOW-01", "TST-TWO-01"),
+    )
+    project.write("checks/health/requirements.toml", entries("TST-TWO-02", severity="critical"))
+    project.write("checks/security/test_it.py", SECURITY)
+    project.change("profiles/test/profile.toml", PROFILE[PROFILE.index("[[not_applicable]]") :], "")
+    return project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with a single check, to be spoilt."""
+    return single(tmp_path)

@@ -23,6 +23,16 @@ class Attempt(Generic[T]):
     value: T | None
     failure: str = ""
 
+    def required(self) -> T:
+        """The value, where only a value will do.
+
+        Raises:
+            UnansweredError: the try failed.
+        """
+        if self.value is None:
+            raise UnansweredError(self.failure)
+        return self.value
+
 
 def attempt(ask: Callable[[], T]) -> Attempt[T]:
     """Try; keep the reason when the target does not answer."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
-from opsverify.probes import output
+from opsverify.probes import Attempt, attempt, output
 from opsverify.probes.machine import reachable_from_outside
+
+SIDE_BY_SIDE = 8  # questions at a time; sshd lets ten share a connection by default
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,14 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(re.sub(r"\.(\d{6})\d*", r".\1", text).replace("Z", "+00:00")).astimezone(UTC)
 
 
-def usage(host: Host, container: str) -> Usage:
-    """What a running container uses now."""
-    return parse_stats(_engine(host, f"/containers/{container}/stats?stream=false&one-shot=true"))
+def usages(host: Host, containers: tuple[str, ...]) -> dict[str, Attempt[Usage]]:
+    """What running containers use now, by id. Asked side by side: the engine takes up to a second for each answer."""
+
+    def ask(container: str) -> Attempt[Usage]:
+        return attempt(lambda: parse_stats(_engine(host, f"/containers/{container}/stats?stream=false&one-shot=true")))
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return dict(zip(containers, pool.map(ask, containers), strict=True))
 
 
 def parse_stats(data: dict[str, Any]) -> Usage:

@@ -1,0 +1,85 @@
+"""Bad input ends in one clear line, before anything is asked or created."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.unit.small_project import (
+    Outcome,
+    Project,
+    entries,
+    single,
+)
+
+
+def spoil(path: str, old: str, new: str) -> Callable[[Project], None]:
+    return lambda project: project.change(path, old, new)
+
+
+CATALOGUE, CHECK, TEST = "checks/health/requirements.toml", "checks/health/test_it.py", "profiles/test/profile.toml"
+LIMIT = '[limits.TST-PASS-01]\nused = {}\n[[hosts]]\nname = "one"'
+
+
+SPOILT: tuple[tuple[Callable[[Project], None], str], ...] = (
+    (spoil(CHECK, '"TST-PASS-01", ', '"TST-PASS-01", "TST-PSAS-01", '), "'TST-PSAS-01' is not in the catalogue"),
+    (spoil(CHECK, '"TST-PASS-01", ', ""), "TST-PASS-01 has no check and is not planned"),
+    (spoil(CATALOGUE, 'target = "host"', 'target = "host"\nplanned = true'), "is marked planned in the catalogue"),
+    (spoil(CHECK, "def test_it", '@pytest.mark.requirement("TST-PASS-01")\ndef test_it'), "already has its check"),
+    (spoil(CHECK, "def test_it", "def ("), "checks/health/test_it.py: not readable as Python"),
+    (spoil(CATALOGUE, 'severity = "high"', 'severity = "urgent"'), "severity: Input should be 'critical'"),
+    (spoil(CATALOGUE, 'target = "host"', 'target = "cache"'), "has no cache to verify TST-PASS-01 on"),
+    (spoil(TEST, 'name = "one"', 'nmae = "one"'), "profiles/test/profile.toml: hosts.0."),
+    (spoil(TEST, 'name = "one"', "name = 1"), "hosts.0.name: Input should be a valid string (got 1)"),
+    (spoil(TEST, "TEST_SECRET", "TEST_NONE"), "databases.pg.password: environment variable TEST_NONE is not set"),
+    (spoil(TEST, '[[hosts]]\nname = "one"', LIMIT.format(0.9)), "0.9 is looser than the manual"),
+    (spoil(TEST, '[[hosts]]\nname = "one"', LIMIT.format('"0.1"')), "expected a number of ratio"),
+    (spoil(TEST, "2999", "1999"), "not_applicable TST-NA-01: expired on 1999-01-01"),
+    (spoil(TEST, "TST-NA-01", "TST-NO-01"), "not_applicable: 'TST-NO-01' is not in the catalogue"),
+    (spoil(TEST, '"TST-NA-01"', '"TST-NA-01"\ntarget = "tow"'), "no target 'tow' (it applies to: one, two)"),
+)
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Project, Outcome]]:
+    """What came of each of `SPOILT`; they run side by side, to save time."""
+
+    def run(spoil_it: Callable[[Project], None]) -> tuple[Project, Outcome]:
+        found = single(tmp_path_factory.mktemp("spoilt"))
+        spoil_it(found)
+        return found, found.run()
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(run, [each for each, _ in SPOILT]))
+
+
+@pytest.mark.parametrize("said", [said for _, said in SPOILT])
+def test_bad_input_ends_in_one_clear_line_and_creates_nothing(spoilt: list[tuple[Project, Outcome]], said: str) -> None:
+    project, found = spoilt[[each for _, each in SPOILT].index(said)]
+    assert found.status == pytest.ExitCode.USAGE_ERROR, found.output
+    (line,) = [each for each in found.output.splitlines() if each.strip()]
+    assert line.startswith("ERROR: ")
+    assert said in line
+    assert not (project.root / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"), [(None, "choose which with --profile NAME (there are: test)"), ("tset", "there are: test")]
+)
+def test_a_profile_has_to_be_chosen(project: Project, profile: str | None, said: str) -> None:
+    found = project.run(profile=profile)
+    assert found.status == pytest.ExitCode.USAGE_ERROR
+    assert said in found.output
+    assert not (project.root / "reports").exists()
+
+
+@pytest.mark.parametrize(("value", "origin"), [(0.7, "manual"), (0.9, "default")])
+def test_a_limit_may_be_tightened_and_the_suites_own_set_freely(project: Project, value: float, origin: str) -> None:
+    project.write("checks/health/requirements.toml", entries("TST-PASS-01", "TST-NA-01", origin=origin))
+    project.change("profiles/test/profile.toml", '[[hosts]]\nname = "one"', LIMIT.format(value))
+    found = project.run()
+    assert found.status == 0, found.output
+    (row,) = [each for each in found.results["coverage"] if each["requirement"] == "TST-PASS-01"]
+    assert row["limits"][0]["expected"] == f"at most {value}"
