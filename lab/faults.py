@@ -350,7 +350,8 @@ def newest_dump_replaced(make: str) -> Iterator[str]:
 
 def stored_file(path: str, make: str) -> contextlib.AbstractContextManager[None]:
     """A file is added to the backup store, made by a shell command into ``$new``."""
-    return on_node(f"set -e; new={path}; {make}; chgrp --reference=/backup {path}; chmod 0640 {path}", f"rm -f {path}")
+    script = "\n".join(["set -e", f"new={path}", make, f"chgrp --reference=/backup {path}", f"chmod 0640 {path}"])
+    return on_node(script, f"rm -f {path}")
 
 
 # ---- traffic and history
