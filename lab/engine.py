@@ -50,6 +50,8 @@ def ensure() -> None:
         install(PACKAGES)
     if _answers():
         return
+    if os.geteuid() == 0 and not shutil.which("dockerd"):  # a client alone, as some images have it
+        install(PACKAGES)
     if os.geteuid() != 0:
         raise Problem(
             f"the Docker engine does not answer {os.environ.get('USER', 'you')}: start it, or join the group docker"
