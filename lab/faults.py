@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from lab import deliver, engine, history, pki, state
-from lab.settings import PROJECT_LABEL, SERVER_NAME, ports, run
+from lab.settings import PROJECT_LABEL, SERVER_NAME, SERVICE_LABEL, ports, run
 
 REDIS_CONF = "/etc/redis/redis.conf"
 NGINX_CONF = "/etc/nginx/nginx.conf"
+ONE_OFF = "com.docker.compose.oneoff=True"
 FAULT_SWITCH = "/run/tokenswap/faults.json"
 
 
@@ -127,10 +128,10 @@ def published(port: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def one_shot() -> Iterator[None]:
-    """A container of the project that did its work and ended."""
+def one_shot(service: str = "migrate") -> Iterator[None]:
+    """A container of the project that did its work and ended, as ``docker-compose run`` leaves it."""
     image = engine.containers()["redis"]["Config"]["Image"]
-    label = ["--label", PROJECT_LABEL, "--label", "com.docker.compose.service=migrate"]
+    label = ["--label", PROJECT_LABEL, "--label", f"{SERVICE_LABEL}={service}", "--label", ONE_OFF]
     done = run(["docker", "run", "-d", *label, "--entrypoint", "true", image]).stdout.strip()
     try:
         yield

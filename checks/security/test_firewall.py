@@ -11,7 +11,10 @@ def test_firewall_is_in_force(host, fact, judge):
     """After ``iptables -F`` ufw still calls itself active; only the kernel's chains tell."""
     judge(
         security.firewall_in_force(
-            fact(firewall.ufw, host), fact(firewall.boot_enabled, host), fact(firewall.chains, host)
+            fact(firewall.ufw, host),
+            fact(firewall.boot_enabled, host),
+            fact(firewall.chains, host),
+            ipv6=fact(firewall.ipv6, host),
         )
     )
 
@@ -19,7 +22,7 @@ def test_firewall_is_in_force(host, fact, judge):
 @pytest.mark.requirement("SEC-FW-01")
 def test_firewall_allows_nothing_else(host, fact, limits, judge):
     """A rule added for one evening stays for years; a hole in IPv6 alone is a hole all the same."""
-    judge(security.only_allowed_ports(fact(firewall.ufw, host), limits))
+    judge(security.only_allowed_ports(fact(firewall.ufw, host), limits, ipv6=fact(firewall.ipv6, host)))
 
 
 @pytest.mark.requirement("SEC-FW-02")

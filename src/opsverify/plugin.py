@@ -285,9 +285,25 @@ class Recording:
         elif report.failed:  # a worker that died took the check's own report with it
             self.record.lose(_subject_in(report.nodeid), report.longreprtext)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the record; whatever is not green must not exit as if it were."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
+        """Write the record; whatever is not green must not exit as if it were.
+
+        When every view is written, each file is searched for each loaded secret, and a find fails the run.
+        """
+        self._write(session, exitstatus)
+        yield
+        leaky = [
+            path for path in sorted(self.run.directory.iterdir()) if self.run.redactor.leaks(path.read_text("utf-8"))
+        ]
+        for path in leaky:
+            session.config.get_terminal_writer().line(
+                f"SECRET in {path}: delete the file and replace the secret", red=True
+            )
+        if leaky:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _write(self, session: pytest.Session, exitstatus: int) -> None:
         merge(self.run.directory)
         document = self.record.write(datetime.now(UTC))
         point_latest(self.run.directory)

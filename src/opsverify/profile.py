@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -48,6 +49,14 @@ def _connection(value: str) -> str:
     scheme, separator, _ = value.partition("://")
     if not separator or scheme not in CONNECTIONS:
         raise ValueError(f"expected one of {', '.join(f'{each}://…' for each in CONNECTIONS)}")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):  # unknown, no name at all, or the name of a folder of them
+        raise ValueError("expected the name of a time zone, such as UTC or Europe/Berlin") from None
     return value
 
 
@@ -183,13 +192,18 @@ class Listener(Strict):
 
 
 class Backups(Strict):
-    """A backup store on a host: the folder of database dumps, its manifest, and the folders that hold secrets."""
+    """A backup store on a host: the folder of database dumps, its manifest, and the folders that hold secrets.
+
+    ``timezone`` is that of the times in the names of dumps; ``timeout_s`` bounds the reading of one whole file.
+    """
 
     name: Name
     host: Name
     database: AbsolutePath
-    manifest: AbsolutePath | None = None
+    manifest: AbsolutePath
     sensitive: Annotated[list[AbsolutePath], Field(min_length=1)]
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timeout_s: Annotated[float, Field(gt=0, le=7200)] = 600
 
 
 class NotApplicable(Strict):

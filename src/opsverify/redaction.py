@@ -17,6 +17,8 @@ PATTERNS = (
         re.compile(r"(?i)((?:password|passwd|secret|token|api_?key|passphrase)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"),
         1,
     ),
+    # A container's environment, whole: names of variables do not tell which of them are secret.
+    (re.compile(r'("Env"\s*:\s*\[)(?:\s*"(?:[^"\\]|\\.)*"\s*,?)+'), 1),
     (re.compile(r"(?i)(authorization:\s*\w+\s+)\S+"), 1),
     (re.compile(r"(\b\w{1,32}://[^\s:/@]{1,200}:)[^\s@]{1,500}(?=@)"), 1),
     (re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL), 1),

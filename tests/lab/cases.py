@@ -177,6 +177,11 @@ FAULTS = [
         {"HLT-PG-02-postgres": "fail", "HLT-PG-03-postgres": "error", "HLT-PG-04-postgres": "error"},
     ),
     Fault(
+        "the verifier may not see other sessions",
+        lambda: faults.sql_change("REVOKE pg_monitor FROM ops_verify", "GRANT pg_monitor TO ops_verify"),
+        {"HLT-PG-03-postgres": "error", "HLT-PG-04-postgres": "error"},
+    ),
+    Fault(
         "a lock blocks a session",
         blocked,
         {"HLT-PG-04-postgres": "fail"},
@@ -206,6 +211,11 @@ FAULTS = [
     Fault(
         "ufw not enabled at boot",
         lambda: faults.file_edited("node", "/etc/ufw/ufw.conf", "ENABLED=yes", "ENABLED=no"),
+        {"NET-FW-01-node": "fail"},
+    ),
+    Fault(
+        "a kernel rule in front of ufw's lets everything in",
+        lambda: faults.firewall("iptables -I INPUT -j ACCEPT"),
         {"NET-FW-01-node": "fail"},
     ),
     Fault("ufw allows anything", lambda: faults.firewall("ufw allow from any"), {"SEC-FW-01-node": "fail"}),
@@ -264,6 +274,15 @@ FAULTS = [
         {"SEC-KEY-02-nightly": "fail"},
     ),
     Fault(
+        "plain archive in a folder below",
+        lambda: faults.on_node(
+            "mkdir -p -m 2750 /backup/secure/2025 && echo plain > /backup/secure/2025/keypairs.tar.gz"
+            " && chgrp -R --reference=/backup /backup/secure/2025 && chmod 0640 /backup/secure/2025/keypairs.tar.gz",
+            "rm -rf /backup/secure/2025",
+        ),
+        {"SEC-KEY-02-nightly": "fail"},
+    ),
+    Fault(
         "encrypted archive truncated",
         lambda: faults.stored_file(
             "/backup/secure/keypairs_20260102_000000.tar.gz.gpg",
@@ -275,6 +294,11 @@ FAULTS = [
 
 NEAR_MISSES = [
     NearMiss("a one-shot container has exited", exited, ("SEC-FW-02", "HLT-SVC-03", "OPS-RESTART-01")),
+    NearMiss(
+        "a one-off container of a service has exited",
+        lambda: faults.one_shot("redis"),
+        ("HLT-SVC-03", "OPS-RESTART-01"),
+    ),
     NearMiss("restart policy always", lambda: faults.restart_policy("redis", "always"), ("OPS-RESTART-01",)),
     NearMiss("one restart in a week", lambda: faults.restarted_by_crash("tokenswap-api", 1), ("APP-RST-01",)),
     NearMiss(

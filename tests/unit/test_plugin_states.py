@@ -10,6 +10,7 @@ from tests.unit.small_project import (
     SECRET,
     STATES,
     Outcome,
+    Project,
     reconciles,
 )
 
@@ -106,3 +107,20 @@ def test_latest_points_at_the_newest_run(everything: Outcome) -> None:
     assert everything.directory is not None
     assert (everything.directory.parent / "latest").resolve() == everything.directory.resolve()
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", everything.directory.name)
+
+
+LEAK = """
+import os
+import pytest
+
+@pytest.fixture(autouse=True)
+def leak(run):
+    (run.directory / "extra.txt").write_text(os.environ["TEST_SECRET"])
+"""
+
+
+def test_a_secret_that_reached_a_file_fails_the_run(project: Project) -> None:
+    project.write("checks/health/conftest.py", LEAK)
+    outcome = project.run()
+    assert outcome.status == 1
+    assert "SECRET in" in outcome.output

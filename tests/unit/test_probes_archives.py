@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,8 +23,10 @@ from opsverify.errors import UnansweredError
 from opsverify.probes.archives import (
     COMPLETE,
     StoredFile,
+    absent,
     encryption,
     files,
+    files_below,
     manifest,
     parse_listing,
     parse_manifest,
@@ -75,6 +79,19 @@ def test_only_the_exact_name_of_a_dump_names_its_moment(name: str, named: dateti
     assert StoredFile(f"/b/{name}", name, 1, datetime.now(UTC)).named == named
 
 
+@pytest.mark.parametrize(
+    ("zone", "name", "named"),
+    [
+        ("Asia/Shanghai", "20261123_021500", datetime(2026, 11, 22, 18, 15, tzinfo=UTC)),
+        ("Europe/Berlin", "20260701_021500", datetime(2026, 7, 1, 0, 15, tzinfo=UTC)),
+        ("Asia/Shanghai", "00010101_000000", None),
+    ],
+)
+def test_a_name_is_read_in_the_zone_of_its_store(zone: str, name: str, named: datetime | None) -> None:
+    (found,) = parse_listing("/b", f"7\t1795227302.5\tbackup_{name}.sql.gz\0", zone)
+    assert found.named == named
+
+
 def test_a_real_folder_is_listed(local: Host, tmp_path: Path) -> None:
     folder = tmp_path / "store"
     (folder / "deeper").mkdir(parents=True)
@@ -83,9 +100,39 @@ def test_a_real_folder_is_listed(local: Host, tmp_path: Path) -> None:
     assert [(each.name, each.size) for each in files(local, str(folder))] == [("a\nb", 3)]
 
 
-def test_a_folder_that_is_not_there_is_an_error(local: Host) -> None:
-    with pytest.raises(UnansweredError, match="No such file or directory"):
-        files(local, "/no/such")
+def test_folders_below_are_listed_where_they_count(local: Host, tmp_path: Path) -> None:
+    (tmp_path / "of may" / "deeper").mkdir(parents=True)
+    (tmp_path / "of may" / "a b").write_bytes(b"xyz")
+    (tmp_path / "of may" / "deeper" / "c").write_bytes(b"")
+    (tmp_path / "alias").symlink_to("of may")
+    found = files_below(local, str(tmp_path / "alias"))
+    assert [(each.name, each.path, each.size) for each in found] == [
+        ("a b", f"{tmp_path}/alias/a b", 3),
+        ("deeper/c", f"{tmp_path}/alias/deeper/c", 0),
+    ]
+
+
+def test_what_is_not_there_is_a_fact(local: Host) -> None:
+    assert files(local, "/no/such") == ()
+    assert files_below(local, "/no/such") == ()
+    assert manifest(local, "/no/such") == {}
+    assert absent(local, "/no/such")
+    assert not absent(local, "/etc/passwd")
+
+
+class Denied:
+    """A host that shows its account nothing."""
+
+    name = "there"
+
+    def run(self, command: str, *_: str, **__: Any) -> SimpleNamespace:
+        return SimpleNamespace(rc=1, stdout="", stderr=f"{command.split(maxsplit=1)[0]}: '/s/x': Permission denied\n")
+
+
+@pytest.mark.parametrize("ask", [files, files_below, manifest, absent])
+def test_what_may_not_be_looked_at_is_an_error(ask: Callable[..., object]) -> None:
+    with pytest.raises(UnansweredError, match=r"host there: /s/x may not be looked at: .*Permission denied"):
+        ask(Denied(), "/s/x")
 
 
 def test_a_real_manifest(captured: Callable[[str], str]) -> None:
@@ -106,11 +153,6 @@ def test_a_real_manifest(captured: Callable[[str], str]) -> None:
 )
 def test_a_manifest_is_read_as_sha256sum_writes_it(text: str, names: set[str]) -> None:
     assert set(parse_manifest(text)) == names
-
-
-def test_a_manifest_that_is_not_there_is_an_error(local: Host) -> None:
-    with pytest.raises(UnansweredError):
-        manifest(local, "/no/such")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +181,13 @@ def test_a_dump_is_read_to_its_end(
 def test_a_dump_that_is_not_in_the_manifest_has_no_digest_there(local: Host, tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(WHOLE))
     assert verify_dump(local, files(local, str(tmp_path))[0], ()).manifest is None
+
+
+def test_a_dump_that_cannot_be_read_in_time_is_an_error_that_says_so(local: Host, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a b.gz")
+    dump = StoredFile(str(tmp_path / "a b.gz"), "a b.gz", 1, datetime.now(UTC))
+    with pytest.raises(UnansweredError, match=r"host here: no answer within 0.2 s to .*sha256sum -- .*a b.gz"):
+        verify_dump(local, dump, (), 0.2)
 
 
 def test_packets_of_a_real_archive(captured: Callable[[str], str]) -> None:

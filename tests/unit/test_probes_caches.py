@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsverify.errors import UnansweredError
-from opsverify.probes.caches import number, parse_info, parse_policy
+from opsverify.channels.cache import CacheChannel
+from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.probes import about
+from opsverify.probes.caches import CacheMemory, memory, number, parse_info, parse_policy, refused_for_memory
 
 
 def test_info_of_a_real_server(captured: Callable[[str], str]) -> None:
@@ -45,6 +49,42 @@ def test_a_figure_that_is_no_number_is_an_error(value: str) -> None:
 def test_a_figure_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UnansweredError, match=r"no number for maxmemory \(got None\)"):
         number(parse_info("# Memory\nused_memory:1"), "maxmemory")
+
+
+def cache(text: str) -> CacheChannel:
+    """A cache that answers every question with this text."""
+    return cast(CacheChannel, SimpleNamespace(target="redis", ask=lambda *_: text))
+
+
+INFO = "used_memory:1\nmaxmemory:4\nmem_fragmentation_ratio:1.5\nmaxmemory_policy:allkeys-lru\n"
+
+
+def test_memory_is_read_with_the_policy_in_force() -> None:
+    assert memory(cache(INFO)) == CacheMemory(1, 4, 1.5, 0.0, 0, "allkeys-lru")
+    assert memory(cache(INFO + "errorstat_OOM:count=3")).refused_for_memory == 3
+
+
+def test_memory_of_a_real_server(captured: Callable[[str], str]) -> None:
+    assert memory(cache(captured("redis-7-info.txt"))).policy == "allkeys-lru"
+
+
+@pytest.mark.parametrize("field", ["used_memory", "maxmemory", "mem_fragmentation_ratio", "maxmemory_policy"])
+def test_an_error_names_the_cache(field: str) -> None:
+    with pytest.raises(UnansweredError, match=rf"^cache redis: INFO: no .*{field}"):
+        memory(cache(INFO.replace(f"{field}:", "x:")))
+
+
+@pytest.mark.parametrize("text", ["", "count=", "count=x", "3", "count=-1"])
+def test_a_count_of_refusals_that_is_not_understood_is_an_error(text: str) -> None:
+    with pytest.raises(UnansweredError, match="no count in errorstat_OOM"):
+        refused_for_memory({"errorstat_OOM": text})
+
+
+def test_what_an_error_is_about_is_said_once() -> None:
+    with pytest.raises(UnansweredError, match=r"^cache a: x$"), about("cache a"), about("cache a"):
+        raise UnansweredError("x")
+    with pytest.raises(UnreachableError, match=r"^down$"), about("cache a"):
+        raise UnreachableError("down")
 
 
 @pytest.mark.parametrize(

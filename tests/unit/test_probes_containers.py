@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsverify.errors import UnansweredError
-from opsverify.probes.containers import Published, Usage, parse_inspect, parse_stats, parse_time
+from opsverify.errors import InsufficientFactsError, UnansweredError
+from opsverify.probes.containers import Published, Usage, containers, of_service, parse_inspect, parse_stats, parse_time
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_a_container_without_a_health_check_has_no_health(inspected: dict[str, A
 
 @pytest.mark.parametrize("bindings", [None, {}, {"80/tcp": None}, {"80/tcp": []}])
 def test_a_container_that_publishes_nothing(inspected: dict[str, Any], bindings: Any) -> None:
-    inspected["HostConfig"]["PortBindings"] = bindings
+    inspected["NetworkSettings"]["Ports"] = bindings
     assert parse_inspect(inspected).published == ()
 
 
@@ -49,11 +51,12 @@ def test_a_container_that_publishes_nothing(inspected: dict[str, Any], bindings:
 def test_a_port_is_published_wide_unless_an_address_is_named(
     inspected: dict[str, Any], address: str | None, wide: bool
 ) -> None:
-    inspected["HostConfig"]["PortBindings"] = {"80/tcp": [{"HostIp": address, "HostPort": "8080"}]}
+    inspected["NetworkSettings"]["Ports"] = {"80/tcp": [{"HostIp": address, "HostPort": "8080"}]}
     assert parse_inspect(inspected).published[0].wide is wide
 
 
 def test_a_port_that_the_engine_chooses_has_no_number_yet(inspected: dict[str, Any]) -> None:
+    inspected["State"]["Status"] = "exited"
     inspected["HostConfig"]["PortBindings"] = {"80/tcp": [{"HostIp": "", "HostPort": ""}]}
     assert parse_inspect(inspected).published == (Published("", 0, "80/tcp"),)
 
@@ -62,6 +65,68 @@ def test_ports_published_all_at_once_are_seen(inspected: dict[str, Any]) -> None
     inspected["HostConfig"] |= {"PublishAllPorts": True, "PortBindings": {}}
     inspected["NetworkSettings"]["Ports"] = {"6379/tcp": [{"HostIp": "0.0.0.0", "HostPort": "49153"}]}
     assert [str(each) for each in parse_inspect(inspected).published] == ["0.0.0.0:49153->6379/tcp"]
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ("running", ["0.0.0.0:8003->80/tcp"]),
+        ("paused", ["0.0.0.0:8003->80/tcp"]),
+        ("restarting", ["*:8002->80/tcp", "*:8003->80/tcp"]),
+        ("exited", ["*:8002->80/tcp", "*:8003->80/tcp"]),
+        ("created", ["*:8002->80/tcp", "*:8003->80/tcp"]),
+    ],
+)
+def test_what_is_bound_counts_and_else_what_may_be(inspected: dict[str, Any], status: str, shown: list[str]) -> None:
+    inspected["State"]["Status"] = status
+    inspected["HostConfig"]["PortBindings"] = {"80/tcp": [{"HostIp": "", "HostPort": "8002-8003"}]}
+    inspected["NetworkSettings"]["Ports"] = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8003"}]}
+    assert [str(each) for each in parse_inspect(inspected).published] == shown
+
+
+@pytest.mark.parametrize("port", ["8010-8000", "1-99999999999", "80-", "-80", "http", "65536", "1-2-3"])
+def test_what_is_no_port_is_an_error(inspected: dict[str, Any], port: str) -> None:
+    inspected["NetworkSettings"]["Ports"] = {"80/tcp": [{"HostIp": "", "HostPort": port}]}
+    with pytest.raises(UnansweredError, match="docker inspect: the answer is not understood: ValueError"):
+        parse_inspect(inspected)
+
+
+class Engine:
+    """A host whose engine lists containers, and has forgotten some of them by the time they are inspected."""
+
+    def __init__(self, **inspected: dict[str, Any] | None) -> None:
+        self.name, self.inspected = "there", inspected
+        self.spec = SimpleNamespace(
+            docker_api="http://127.0.0.1:1", compose_project="tokenswap-lab", shared_engine=False
+        )
+        self.status = 404
+
+    def run(self, command: str, *_: str) -> SimpleNamespace:
+        path = command.partition("127.0.0.1:1")[2].strip("'")
+        if path.startswith("/containers/json"):
+            return self.answer([{"Id": each, "Labels": {}} for each in self.inspected])
+        return self.answer(self.inspected[path.split("/")[2]])
+
+    def answer(self, data: Any) -> SimpleNamespace:
+        return SimpleNamespace(rc=0, stdout=f"{json.dumps(data)}{200 if data is not None else self.status}", stderr="")
+
+
+def test_a_container_that_is_gone_since_it_was_listed_is_gone(inspected: dict[str, Any]) -> None:
+    host: Any = Engine(a=inspected, b=None)
+    assert [each.service for each in containers(host)] == ["redis"]
+    host.status = 500
+    with pytest.raises(UnansweredError, match="answered /containers/b/json with status 500"):
+        containers(host)
+    with pytest.raises(InsufficientFactsError, match="lists no container"):
+        containers(Engine(b=None))  # type: ignore[arg-type]
+
+
+def test_what_was_run_for_one_command_is_none_of_the_service(inspected: dict[str, Any]) -> None:
+    once = copy.deepcopy(inspected)
+    once["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
+    host: Any = Engine(a=inspected, b=once)
+    assert [each.oneoff for each in containers(host)] == [False, True]
+    assert of_service(host, containers(host), "redis") == (parse_inspect(inspected),)
 
 
 def test_a_container_without_labels_belongs_to_nobody(inspected: dict[str, Any]) -> None:
@@ -74,7 +139,7 @@ def test_an_empty_restart_policy_is_none(inspected: dict[str, Any]) -> None:
     assert parse_inspect(inspected).restart_policy == "no"
 
 
-@pytest.mark.parametrize("key", ["Id", "Name", "State", "HostConfig", "Config", "RestartCount"])
+@pytest.mark.parametrize("key", ["Id", "Name", "State", "HostConfig", "Config", "RestartCount", "Created"])
 def test_a_field_that_is_missing_is_named(inspected: dict[str, Any], key: str) -> None:
     del inspected[key]
     with pytest.raises(UnansweredError, match=f"docker inspect.*KeyError: '{key}'"):
@@ -88,7 +153,8 @@ def test_a_field_that_is_missing_is_named(inspected: dict[str, Any], key: str) -
         ("State", "running"),
         ("Name", 3),
         ("Config", {"Labels": ["a"]}),
-        ("HostConfig", {"PortBindings": [1], "RestartPolicy": {"Name": ""}, "Memory": 0}),
+        ("HostConfig", {"PortBindings": {}, "RestartPolicy": [], "Memory": 0}),
+        ("NetworkSettings", {"Ports": [1]}),
     ],
 )
 def test_an_answer_of_another_shape_is_an_error(inspected: dict[str, Any], key: str, value: Any) -> None:

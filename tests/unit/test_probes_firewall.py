@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opsverify.errors import UnansweredError
-from opsverify.probes.firewall import Chains, FirewallRule, parse_chains, parse_ufw
+from opsverify.probes.firewall import Chains, FirewallRule, boot_enabled, chains, ipv6, parse_chains, parse_ufw
 
 HEAD = (
     "Status: active\nLogging: on (low)\nDefault: deny (incoming), allow (outgoing), deny (routed)\n"
@@ -110,6 +112,117 @@ def test_the_kernels_chains_of_a_real_host(captured: Callable[[str], str]) -> No
         assert each.input_policy == "DROP"
         assert each.input_jumps >= 5
         assert each.user_rules >= 3
+        assert each.foreign == ()
+        assert each.let_in == ("22", "80", "443")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A INPUT -j ACCEPT",
+        "-A INPUT -p tcp -m tcp --dport 5432 -j ACCEPT",
+        "-A INPUT -i eth0 -j ACCEPT",
+        "-A INPUT ! -i lo -j ACCEPT",
+        "-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT",
+        "-A INPUT -m conntrack ! --ctstate ESTABLISHED -j ACCEPT",
+        "-A ufw-before-input -p tcp -m tcp --dport 5432 -j ACCEPT",
+        "-A ufw-before-input -s 10.0.0.0/8 -j ACCEPT",
+        "-A ufw-before-input ! -p udp -j ACCEPT",
+        "-A ufw-after-input -p tcp -m multiport --dports 1,2 -j ACCEPT",
+    ],
+)
+def test_what_lets_in_around_ufw_is_found(captured: Callable[[str], str], rule: str) -> None:
+    assert parse_chains("IPv4", f"{captured('iptables.txt')}{rule}\n").foreign == (rule,)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A INPUT -i lo -j ACCEPT",
+        "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A INPUT -m state --state ESTABLISHED -j ACCEPT",
+        "-A INPUT -j DROP",
+        '-A INPUT -m comment --comment "x -j ACCEPT" -j DROP',
+        "-A FORWARD -j ACCEPT",
+        "-A OUTPUT -j ACCEPT",
+        "-A DOCKER -p tcp -m tcp --dport 80 -j ACCEPT",
+        "-A ufw-before-input -p udp -m udp --dport 51820 -j ACCEPT",
+    ],
+)
+def test_what_is_stock_or_not_on_the_way_in_lets_in_nothing(captured: Callable[[str], str], rule: str) -> None:
+    assert parse_chains("IPv4", f"{captured('iptables.txt')}{rule}\n").foreign == ()
+
+
+def test_a_chain_that_input_leads_to_is_on_the_way_in() -> None:
+    text = "-P INPUT DROP\n-A INPUT -s 10.0.0.0/8 -j MINE\n-A MINE -g DEEPER\n-A DEEPER -j MINE\n"
+    text += "-A DEEPER -p tcp -j ACCEPT\n"
+    assert parse_chains("IPv6", text).foreign == ("-A DEEPER -p tcp -j ACCEPT",)
+
+
+@pytest.mark.parametrize(
+    ("rule", "let_in"),
+    [
+        ("-p tcp -m tcp --dport 22 -j ufw-user-limit-accept", ("22",)),
+        ("-p tcp -m multiport --dports 80,443 -j ACCEPT", ("80", "443")),
+        ("-p tcp -m multiport --dports 6000:6007 -j ACCEPT", ("6000:6007",)),
+        ("-p tcp -m tcp ! --dport 22 -j ACCEPT", ("any",)),
+        ("-s 10.0.0.0/8 -j ACCEPT", ("any",)),
+        ("-j ACCEPT", ("any",)),
+        ("-p tcp -m tcp --dport 22 -j DROP", ()),
+    ],
+)
+def test_what_the_user_rules_let_in(rule: str, let_in: tuple[str, ...]) -> None:
+    assert parse_chains("IPv4", f"-P INPUT DROP\n-A ufw-user-input {rule}\n").let_in == let_in
+
+
+class Machine:
+    """A host that answers questions from a list: status, output and errors."""
+
+    name = "there"
+
+    def __init__(self, **answers: tuple[int, str, str]) -> None:
+        self.answers = {"cat": (0, "ENABLED=yes\n", ""), **answers}
+        self.asked: list[str] = []
+
+    def run(self, command: str, *arguments: str) -> SimpleNamespace:
+        self.asked.append(command)
+        key = arguments[0].rpartition("/")[2] if arguments else command.removeprefix("sudo -n ").split()[0]
+        rc, stdout, stderr = self.answers.get(key, (1, "", ""))
+        return SimpleNamespace(rc=rc, stdout=stdout, stderr=stderr)
+
+
+@pytest.mark.parametrize(
+    ("answers", "enabled"),
+    [
+        ({}, True),
+        ({"cat": (0, "ENABLED=no\n", "")}, False),
+        ({"system": (0, "", ""), "systemctl": (0, "enabled\n", "")}, True),
+        ({"system": (0, "", ""), "systemctl": (1, "disabled\n", "")}, False),
+        ({"system": (0, "", ""), "systemctl": (1, "masked\n", "")}, False),
+        ({"system": (0, "", ""), "systemctl": (1, "", "Failed …: No such file or directory\n")}, False),
+        ({"cat": (0, "ENABLED=no\n", ""), "system": (0, "", ""), "systemctl": (0, "enabled\n", "")}, False),
+    ],
+)
+def test_ufw_starts_at_boot_by_its_file_and_by_systemd(answers: dict[str, Any], enabled: bool) -> None:
+    assert boot_enabled(Machine(**answers)) is enabled  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{"system": (2, "", "bad")}, {"system": (0, "", ""), "systemctl": (1, "", "Failed to connect to bus\n")}],
+)
+def test_what_cannot_be_told_of_the_boot_is_an_error(answers: dict[str, Any]) -> None:
+    with pytest.raises(UnansweredError, match="host there: "):
+        boot_enabled(Machine(**answers))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_kernel_without_ipv6_is_not_asked_for_its_rules(status: int) -> None:
+    table = (0, "-P INPUT DROP\n", "")
+    host: Any = Machine(if_inet6=(status, "", ""), iptables=table, ip6tables=table)
+    assert [each.family for each in chains(host)] == (["IPv4"] if status else ["IPv4", "IPv6"])
+    assert ("sudo -n ip6tables -S" in host.asked) is not bool(status)
+    assert ipv6(host) is not bool(status)
 
 
 def test_a_flushed_kernel_has_no_chains() -> None:

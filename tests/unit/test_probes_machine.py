@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsverify.errors import UnansweredError
+from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes.machine import (
     Filesystem,
     Memory,
@@ -20,6 +21,7 @@ from opsverify.probes.machine import (
     parse_meminfo,
     parse_ss,
     sockets,
+    unseen_mounts,
 )
 
 HEAD = "Filesystem     Type       1B-blocks        Used       Avail   Inodes  IUsed Mounted on\n"
@@ -58,7 +60,7 @@ def test_a_filesystem_without_inodes_has_none() -> None:
     assert (found.inodes, found.inodes_used) == (0, 0)
 
 
-@pytest.mark.parametrize("kind", ["tmpfs", "devtmpfs", "overlay", "squashfs", "iso9660", "fuse.sshfs"])
+@pytest.mark.parametrize("kind", ["tmpfs", "devtmpfs", "overlay", "squashfs", "iso9660", "fuse.sshfs", "autofs"])
 def test_what_is_full_by_nature_or_no_disk_is_skipped(kind: str) -> None:
     assert parse_df(f"{HEAD}x {kind} 100 100 0 10 10 /mnt\n") == ()
 
@@ -75,6 +77,55 @@ def test_storage_is_not_skipped(kind: str) -> None:
 def test_a_line_of_df_that_is_not_understood_is_an_error(line: str) -> None:
     with pytest.raises(UnansweredError, match="df: this line is not understood"):
         parse_df(f"{HEAD}{line}\n")
+
+
+MOUNTS = """\
+24 1 0:22 / / rw,relatime - overlay overlay rw
+25 24 0:23 / /proc rw - proc proc rw
+30 24 254:0 /a /backup rw,relatime shared:1 - ext4 /dev/vda rw
+31 24 254:0 /b/hosts /etc/hosts rw,relatime - ext4 /dev/vda rw
+32 24 7:0 / /srv/data rw,relatime - ext4 /dev/loop0 rw
+33 24 0:40 / /misc rw - autofs /etc/auto.misc rw
+34 24 7:9 / /snap/x ro - squashfs /dev/loop9 ro
+35 24 0:41 / /nfs rw - nfs4 server:/export rw
+"""
+SHOWN = f"{HEAD}/dev/vda ext4 100 80 20 10 5 /backup\n/dev/loop0 ext4 100 80 20 10 5 /srv/data\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "unseen"),
+    [
+        ("", []),
+        ("36 24 8:1 / /srv/secret rw - xfs /dev/sdb1 rw\n", ["/srv/secret (/dev/sdb1)"]),
+        ("36 24 8:1 / /srv/my\\040own rw master:2 - xfs /dev/sdb1 rw\n", ["/srv/my own (/dev/sdb1)"]),
+        ("36 24 254:0 / /root/x rw - ext4 /dev/root rw\n", []),
+        ("36 24 8:1 / /root/x rw - ext4 /dev/vda rw\n", []),
+        ("36 24 8:1 / /x rw - ext4 /dev/sdb1 rw\n37 36 0:9 / /x rw - tmpfs tmpfs rw\n", []),
+    ],
+)
+def test_a_filesystem_that_df_does_not_show_is_noticed(more: str, unseen: list[str]) -> None:
+    assert unseen_mounts(SHOWN, MOUNTS + more) == unseen
+
+
+@pytest.mark.parametrize(
+    "line", ["", "garbage", "36 24 8:1 / /x rw", "36 24 8:1 / - xfs /dev/sdb1 rw", "a b c d e f - x"]
+)
+def test_a_mount_that_is_not_understood_is_an_error(line: str) -> None:
+    with pytest.raises(UnansweredError, match="mountinfo: this line is not understood"):
+        unseen_mounts(SHOWN, f"{MOUNTS}{line}\n")
+
+
+def test_a_filesystem_that_may_not_be_looked_at_is_an_error() -> None:
+    class Blind:
+        name = "there"
+
+        def run(self, command: str) -> SimpleNamespace:
+            hidden = "36 24 8:1 / /srv/secret rw - xfs /dev/sdb1 rw\n"
+            return SimpleNamespace(rc=0, stdout=SHOWN if command.startswith("df") else MOUNTS + hidden, stderr="")
+
+    said = r"host there: /srv/secret \(/dev/sdb1\) is mounted but may not be looked at by this account"
+    with pytest.raises(InsufficientFactsError, match=said):
+        filesystems(Blind())  # type: ignore[arg-type]
 
 
 def test_meminfo_of_a_real_host(captured: Callable[[str], str]) -> None:
@@ -173,6 +224,6 @@ LINES = st.lists(
 
 @given(LINES)
 def test_hostile_text_is_an_answer_or_an_error_never_a_crash(text: str) -> None:
-    for parse in (parse_df, parse_ss, parse_meminfo):
+    for parse in (parse_df, parse_ss, parse_meminfo, lambda each: unseen_mounts(SHOWN, each)):
         with contextlib.suppress(UnansweredError, ValueError):
             parse(text)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opsverify import profile
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
-from opsverify.probes.series import Latency, latency, parse_vector, query, request_rates
+from opsverify.probes.series import Latency, Requests, latency, memory, parse_vector, query, request_rates
 from opsverify.transcript import Transcript
 
 
@@ -60,7 +60,7 @@ def test_an_empty_vector_is_empty() -> None:
     ],
 )
 def test_what_is_no_vector_is_an_error(text: str) -> None:
-    with pytest.raises(UnansweredError, match="Prometheus: "):
+    with pytest.raises(UnansweredError, match=r"^no instant vector|^the answer is not understood"):
         parse_vector(text)
 
 
@@ -119,15 +119,57 @@ def test_both_spellings_at_once_are_added_up(prometheus: Callable[..., WebChanne
 @pytest.mark.parametrize("labels", [{}, {"le": "fast"}])
 def test_a_bucket_without_an_edge_is_an_error(prometheus: Callable[..., WebChannel], labels: dict[str, str]) -> None:
     server = prometheus(vector((labels, "95")))
-    with pytest.raises(UnansweredError, match="a bucket without an edge"):
+    with pytest.raises(UnansweredError, match=r"^prometheus prom: asked .*: a bucket without an edge"):
         latency(server, "api", 1)
     server.close()
 
 
 def test_an_error_of_the_server_is_an_error(prometheus: Callable[..., WebChannel]) -> None:
     server = prometheus('{"status":"error"}', 422)
-    with pytest.raises(UnansweredError, match="answered with status 422"):
+    with pytest.raises(UnansweredError, match=r"^prometheus prom: asked 'up': answered with status 422"):
         query(server, "up")
+    server.close()
+
+
+def test_an_answer_that_is_no_vector_names_the_server_and_the_question(prometheus: Callable[..., WebChannel]) -> None:
+    server = prometheus("<html>")
+    with pytest.raises(UnansweredError, match=r"^prometheus prom: asked 'up': the answer is not understood"):
+        query(server, "up")
+    server.close()
+
+
+def test_requests_are_told_apart_by_status(prometheus: Callable[..., WebChannel]) -> None:
+    server = prometheus(vector(*(({"status": status}, "2.5") for status in ("200", "404", "500", "503"))))
+    assert request_rates(server, "api") == Requests(10.0, 5.0)
+    server.close()
+
+
+def test_no_series_with_5xx_is_an_honest_zero(prometheus: Callable[..., WebChannel]) -> None:
+    server = prometheus(vector(({"status": "200"}, "2")))
+    assert request_rates(server, "api") == Requests(2.0, 0.0)
+    server.close()
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"status": ""}, *({"status": s} for s in ("5xx", "error", "50", "5000", "000"))]
+)
+def test_requests_without_an_http_status_are_an_error(
+    prometheus: Callable[..., WebChannel], labels: dict[str, str]
+) -> None:
+    server = prometheus(vector(({"status": "200"}, "2"), (labels, "1")))
+    with pytest.raises(UnansweredError, match=r"^prometheus prom: asked .* needs the label status"):
+        request_rates(server, "api")
+    server.close()
+
+
+def test_an_instance_that_two_jobs_scrape_is_one_instance(
+    prometheus: Callable[..., WebChannel], exchanges: Callable[[], list[dict[str, Any]]]
+) -> None:
+    server = prometheus(vector(({"instance": "a"}, "0.5")))
+    memory(server, 24)
+    asked = [each["question"]["params"]["query"] for each in exchanges()]
+    assert len(asked) == 2
+    assert all("(max by (instance) (1 - " in each for each in asked)
     server.close()
 
 

@@ -32,6 +32,12 @@ address = "127.0.0.1:${TEST_PORT:-5432}"
 dbname = "x"
 user = "u"
 password = { env = "TEST_SECRET" }
+[[backups]]
+name = "nightly"
+host = "node"
+database = "/b"
+manifest = "/SUMS"
+sensitive = ["/s"]
 [[not_applicable]]
 requirement = "ABC-01"
 target = "node"
@@ -71,6 +77,13 @@ def test_a_profile_can_be_named_by_its_file(tmp_path: Path) -> None:
 def test_environment_variables_stand_in_for_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_PORT", "15432")
     assert load_text(tmp_path, WHOLE).profile.databases[0].address == "127.0.0.1:15432"
+
+
+def test_a_store_of_backups_has_a_zone_and_a_bound(tmp_path: Path) -> None:
+    (found,) = load_text(tmp_path, WHOLE).profile.backups
+    assert (found.timezone, found.timeout_s) == ("UTC", 600)
+    (found,) = load_text(tmp_path, WHOLE.replace("/SUMS", '/SUMS"\ntimezone = "Europe/Berlin')).profile.backups
+    assert found.timezone == "Europe/Berlin"
 
 
 def test_targets_of_a_role_are_told_apart(tmp_path: Path) -> None:
@@ -119,6 +132,16 @@ def test_an_exemption_without_target_holds_for_all(tmp_path: Path) -> None:
         ("2026-11-23", "2026-11-22", "not_applicable ABC-01: expired on 2026-11-22"),
         ("expires = 2026-11-23\n", "", "not_applicable.0.expires: Field required"),
         ('reason = "r"', 'reason = " "', "not_applicable.0.reason: String should have at least 1 character"),
+        (
+            '"/SUMS"\n',
+            '"/SUMS"\ntimezone = "Mars/Base"\n',
+            "backups.0.timezone: expected the name of a time zone, such",
+        ),
+        ('"/SUMS"\n', '"/SUMS"\ntimezone = "../UTC"\n', "backups.0.timezone: expected the name of a time zone"),
+        ('"/SUMS"\n', '"/SUMS"\ntimezone = "Europe"\n', "backups.0.timezone: expected the name of a time zone"),
+        ('"/SUMS"\n', '"/SUMS"\ntimeout_s = 7201\n', "backups.0.timeout_s: Input should be less than or equal to 7200"),
+        ('"/SUMS"\n', '"/SUMS"\ntimeout_s = 0\n', "backups.0.timeout_s: Input should be greater than 0"),
+        ('manifest = "/SUMS"\n', "", "backups.0.manifest: Field required"),
         ('name = "test"', "name = ", "not readable as TOML"),
     ],
 )

@@ -66,6 +66,21 @@ def test_one_hot_host_among_cool_ones_is_found(limits_of: LimitsOf) -> None:
     assert finding.name.startswith("c ")
 
 
+def test_a_host_that_is_not_in_the_profile_is_judged_after_those_that_are(limits_of: LimitsOf) -> None:
+    found = [Utilisation("0", 0.9, 1.0), Utilisation("a", 0.1, 1.0)]
+    observed = cpu(limits_of, *found)
+    assert [each.name.split()[0] for each in observed] == ["a", "0"]
+    assert unmet(observed) == observed[1:]
+
+
+@pytest.mark.parametrize("extra", [Utilisation("0", 0.1, 0.5), Utilisation("0", math.nan, 1.0)])
+def test_a_host_that_came_or_went_meanwhile_is_not_judged(limits_of: LimitsOf, extra: Utilisation) -> None:
+    limits = limits_of("CAP-CPU-01")
+    found = [Utilisation("node", 0.4, 1.0), extra]
+    judged = capacity.utilisation(found, ["node"], limits.cpu_used, limits.coverage, "mean CPU use")
+    assert [each.name for each in judged] == ["node mean CPU use"]
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -34,6 +34,7 @@ API = Container(
     memory_limit=1000,
     oom_killed=False,
     published=(),
+    created=NOW - timedelta(days=30),
 )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, unmet
 from opsverify.probes import Attempt
 from opsverify.probes.archives import Encryption
@@ -91,8 +94,58 @@ def test_the_firewall_is_in_force_in_the_kernel_and_over_a_boot(
     assert met(security.firewall_in_force(Ufw(active, "deny", GOOD), boot, chains)) is good
 
 
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({"foreign": ("-A INPUT -j ACCEPT",)}, False),
+        ({"let_in": ("22", "80", "443")}, True),
+        ({"let_in": ("22", "5432")}, False),
+        ({"let_in": ("any",)}, False),
+    ],
+)
+def test_nothing_lets_traffic_in_around_ufw(change: dict[str, Any], good: bool) -> None:
+    for spoilt in ((replace(CHAINS[0], **change), CHAINS[1]), (CHAINS[0], replace(CHAINS[1], **change))):
+        assert met(security.firewall_in_force(Ufw(True, "deny", GOOD), True, spoilt)) is good
+
+
+@pytest.mark.parametrize(
+    ("ports", "let_in"),
+    [
+        ("any", "any"),
+        ("10.0.0.1", "any"),
+        ("192.168.0.0/24", "any"),
+        ("10.0.0.1 5432/tcp", "5432"),
+        ("5432/tcp on eth0", "5432"),
+        ("6000:6007/tcp", "6000:6007"),
+        ("8080,8443/tcp (My App)", "8443"),
+        ("2001:db8::1", "any"),
+    ],
+)
+def test_what_ufw_tells_of_is_not_around_it(ports: str, let_in: str) -> None:
+    found = Ufw(True, "deny", (*GOOD, rule(ports)))
+    assert met(security.firewall_in_force(found, True, (replace(CHAINS[0], let_in=(let_in,)), CHAINS[1])))
+    denied = Ufw(True, "deny", (*GOOD, rule(ports, action="DENY"), rule(ports, "IPv6")))
+    assert not met(security.firewall_in_force(denied, True, (replace(CHAINS[0], let_in=(let_in,)), CHAINS[1])))
+
+
+def test_a_kernel_without_ipv6_has_no_rules_for_it(limits_of: LimitsOf) -> None:
+    found = Ufw(True, "deny", GOOD[:3])
+    for observations in (
+        security.firewall_in_force(found, True, CHAINS[:1], ipv6=False),
+        security.only_allowed_ports(found, limits_of("SEC-FW-01"), ipv6=False),
+    ):
+        assert met(observations)
+        assert "IPv6: observed switched off in the kernel" in str(observations[-1])
+
+
+@pytest.mark.parametrize(("chains", "ipv6"), [((), True), (CHAINS[:1], True), (CHAINS[1:], True), (CHAINS[1:], False)])
+def test_a_family_that_was_not_looked_at_is_not_judged(chains: tuple[Chains, ...], ipv6: bool) -> None:
+    with pytest.raises(InsufficientFactsError, match="filter table is not known"):
+        security.firewall_in_force(Ufw(True, "deny", GOOD), True, chains, ipv6=ipv6)
+
+
 def container(*published: Published) -> Container:
-    return Container("1", "redis_1", "p", "redis", "running", None, 0, NOW, "always", 1, False, published)
+    return Container("1", "redis_1", "p", "redis", "running", None, 0, NOW, "always", 1, False, published, NOW)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +200,7 @@ def test_a_renewed_file_that_is_not_served_is_found() -> None:
     old = Certificate("CN=x", NOW, NOW, "cd")
     assert met(security.certificate_deployed(Attempt(certificate(90)), certificate(90)))
     assert not met(security.certificate_deployed(Attempt(old), certificate(90)))
+    assert not met(security.certificate_deployed(Attempt(old), None))
 
 
 @pytest.mark.parametrize(
@@ -168,8 +222,11 @@ def test_a_renewed_file_that_is_not_served_is_found() -> None:
 )
 def test_an_archive_is_encrypted_by_its_packets(status: int, tags: set[int], missing: int, good: bool) -> None:
     whole = Encryption("a.gpg", 0, frozenset({1, 18}), 0)
-    assert met(security.archives_encrypted([whole, Encryption("b.gpg", status, frozenset(tags), missing)])) is good
+    archive = Encryption("b.gpg", status, frozenset(tags), missing)
+    assert met(security.archives_encrypted({"/s": [whole], "/t": [whole, archive]})) is good
 
 
-def test_no_archive_at_all_is_not_encrypted() -> None:
-    assert not met(security.archives_encrypted([]))
+def test_every_sensitive_folder_holds_an_archive() -> None:
+    whole = Encryption("a.gpg", 0, frozenset({1, 18}), 0)
+    (found,) = unmet(security.archives_encrypted({"/s": [whole], "/t": []}))
+    assert str(found) == "archives in /t: observed none found, expected at least one, encrypted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import threading
@@ -84,7 +85,7 @@ def test_a_question_that_takes_too_long_is_ended_with_its_children(
     channel = channel_to("local://", transcript, tmp_path, 0.5)
     marker = f"/proc/self/../{tmp_path.name}"
     begun = time.monotonic()
-    with pytest.raises(UnansweredError, match=r"there: no answer within 0.5 s") as error:
+    with pytest.raises(UnansweredError, match=r"host there: no answer within 0.5 s to 'tail .* wc -c'") as error:
         channel.ask(f"tail --lines=+1 /dev/zero {marker} | wc -c")
     assert time.monotonic() - begun < 2
     assert not isinstance(error.value, UnreachableError)
@@ -93,6 +94,26 @@ def test_a_question_that_takes_too_long_is_ended_with_its_children(
     alive = [path for path in Path("/proc").glob("[0-9]*/cmdline") if marker.encode() in _read(path)]
     assert alive == []
     assert channel.ask("true")[0] == 0
+
+
+def test_a_question_may_have_a_bound_of_its_own(transcript: Transcript, tmp_path: Path) -> None:
+    channel = channel_to("local://", transcript, tmp_path, 0.5)
+    host = Host(channel, profile.Host(name="there", connection="local://"))
+    os.mkfifo(tmp_path / "slow")
+    threading.Timer(1.0, (tmp_path / "slow").write_bytes, [b"late"]).start()
+    assert host.run("cat %s", str(tmp_path / "slow"), timeout_s=10.0).stdout == "late"
+    with pytest.raises(UnansweredError, match=r"no answer within 0.2 s"):
+        host.run("cat %s", str(tmp_path / "slow"), timeout_s=0.2)
+    with pytest.raises(UnansweredError, match=r"no answer within 0.5 s"):
+        host.run("cat %s", str(tmp_path / "slow"))
+
+
+def test_answers_come_in_one_language_whatever_the_accounts_is(
+    local: Host, monkeypatch: pytest.MonkeyPatch, exchanges: Exchanges
+) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert b"LC_ALL=C\0" in local.channel.ask("cat /proc/self/environ")[1]
+    assert exchanges()[0]["question"] == "cat /proc/self/environ"
 
 
 def _read(path: Path) -> bytes:

@@ -99,6 +99,18 @@ def test_a_ping_to_a_closed_port_says_no_response(closed: SqlChannel, transcript
     assert transcript.count == 1
 
 
+def test_a_ping_is_neither_kept_back_by_a_login_that_failed_nor_does_it_lift_that(
+    closed: SqlChannel, transcript: Transcript
+) -> None:
+    with pytest.raises(UnreachableError):
+        closed.login()
+    assert closed.ping() == "no response"
+    assert transcript.count == 2
+    with pytest.raises(UnreachableError):
+        closed.login()
+    assert transcript.count == 2
+
+
 def test_an_ipv6_address_is_dialled_without_its_brackets(transcript: Transcript, tmp_path: Path) -> None:
     spec = profile.Database(
         name="pg", address="[::1]:1", dbname="x", user="u", password=profile.Secret(env="X"), sslmode="disable"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from ssl import VERIFY_X509_PARTIAL_CHAIN, VERIFY_X509_STRICT, SSLContext, create_default_context
 from typing import Any
 
 import pytest
@@ -82,6 +83,28 @@ def test_a_certificate_that_clients_refuse_says_why(
 
 def test_a_certificate_of_an_unknown_issuer_is_refused(tls_server: Start, channel: Open) -> None:
     assert "unable to get local issuer certificate" in channel(tls_server("api.example", 90)).verify()
+
+
+@pytest.fixture
+def newer_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default context as Python 3.13 makes it."""
+
+    def context(cafile: str | None = None) -> SSLContext:
+        made = create_default_context(cafile=cafile)
+        made.verify_flags |= VERIFY_X509_STRICT | VERIFY_X509_PARTIAL_CHAIN
+        return made
+
+    monkeypatch.setattr("opsverify.channels.tls.ssl.create_default_context", context)
+
+
+@pytest.mark.usefixtures("newer_python")
+def test_the_verdict_does_not_depend_on_the_python_of_the_runner(
+    web_server: Serve, channel: Open, authority: Any
+) -> None:
+    file = authority.issue("api.example")  # without the key identifiers that a strict verification wants
+    port = web_server(silent, file)
+    assert channel(port, ca=authority.ca).verify() == ""
+    assert "unable to get" in channel(port, ca=str(file)).verify()  # a leaf alone anchors no chain
 
 
 def test_a_closed_port_costs_one_attempt(channel: Open, closed_port: int, transcript: Transcript) -> None:

@@ -118,13 +118,34 @@ def test_a_closed_port_costs_one_attempt(channel: Open, closed_port: int, exchan
     assert "0x" not in exchanges()[0]["failure"]
 
 
-def test_a_server_that_never_answers_costs_one_time_out(web_server: Serve, channel: Open) -> None:
+def test_a_server_that_never_answers_is_given_up_after_two_time_outs(
+    web_server: Serve, channel: Open, exchanges: Exchanges
+) -> None:
     asked = channel(f"http://127.0.0.1:{web_server(lambda _: time.sleep(2))}", timeout_s=0.3)
     begun = time.monotonic()
+    with pytest.raises(UnansweredError, match=r"^api: GET /slow: no answer within 0\.3 s$") as error:
+        asked.get("/slow")
+    assert not isinstance(error.value, UnreachableError)
     for _ in range(3):
-        with pytest.raises(UnreachableError):
+        with pytest.raises(UnreachableError, match=r"no answer within 0\.3 s, again$"):
             asked.get("/")
     assert time.monotonic() - begun < 1.5
+    assert len(exchanges()) == 2
+
+
+def test_slow_questions_between_answers_do_not_make_a_server_unreachable(web_server: Serve, channel: Open) -> None:
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        if request.path == "/slow":
+            time.sleep(2)
+        request.send_response(204)
+        request.end_headers()
+
+    asked = channel(f"http://127.0.0.1:{web_server(handle)}", timeout_s=0.3)
+    for _ in range(2):
+        with pytest.raises(UnansweredError, match="no answer within") as error:
+            asked.get("/slow")
+        assert not isinstance(error.value, UnreachableError)
+        assert asked.get("/").status == 204
 
 
 def test_an_answer_that_trickles_in_is_given_up_in_time(web_server: Serve, channel: Open) -> None:

@@ -39,13 +39,18 @@ def _without(*banned: str) -> Callable[[Words], bool]:
 
 
 def _only(*patterns: str) -> Callable[[Words], bool]:
-    """Allow exactly the argument lists that match one of the patterns (words joined by one blank)."""
+    """Allow exactly the argument lists that match one of the patterns (words joined by one blank).
+
+    Only an absolute path may hold blanks; for the match they become NUL, which no word can hold, so that a pattern
+    never takes one word for two.
+    """
     compiled = [re.compile(pattern) for pattern in patterns]
 
     def allowed(arguments: Words) -> bool:
-        if not all(re.fullmatch(r"\S+", word) for word in arguments):  # an empty word, or two words in one
+        words = [re.sub(r"\s", "\0", word) if word.startswith("/") else word for word in arguments]
+        if not all(re.fullmatch(r"\S+", word) for word in words):  # an empty word, or two words in one
             return False
-        joined = " ".join(arguments)
+        joined = " ".join(words)
         return any(pattern.fullmatch(joined) for pattern in compiled)
 
     return allowed

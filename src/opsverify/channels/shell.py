@@ -11,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ CARRIER_SAYS = (
     "Error from server",
     "error: ",
 )
+
+
+# testinfra hands no bound down to where the process is started, and questions are asked side by side.
+BOUND: ContextVar[float] = ContextVar("BOUND")
 
 
 class ShellChannel(Channel):
@@ -90,14 +95,12 @@ class ShellChannel(Channel):
         ):
             # Files, not pipes: a connection that ssh keeps open in the background would hold a pipe open too.
             try:
-                process.wait(self.timeout_s)
+                process.wait(BOUND.get())
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 if self._control is not None and not any(Path(self._control.name).iterdir()):
-                    raise self._carrier_failed(f"no connection within {self.timeout_s:g} s".encode()) from None
-                raise UnansweredError(
-                    f"{self.target}: no answer within {self.timeout_s:g} s; the question was ended"
-                ) from None
+                    raise self._carrier_failed(f"no connection within {BOUND.get():g} s".encode()) from None
+                raise
             answer = [self._read(stream) for stream in (stdout, stderr)]
         return CommandResult(self._transport, process.returncode, line.encode(), *answer)
 
@@ -110,8 +113,12 @@ class ShellChannel(Channel):
         stream.seek(0)
         return bytes(stream.read())
 
-    def ask(self, question: str) -> Result:
+    def ask(self, question: str, timeout_s: float | None = None) -> Result:
         """Ask a command or pipeline and return (exit status, stdout, stderr).
+
+        Args:
+            question: the command or pipeline.
+            timeout_s: the bound on this question, where the host's own does not fit it.
 
         Raises:
             RefusedError: the question is not on the read-only list.
@@ -122,14 +129,22 @@ class ShellChannel(Channel):
             sent = admit(question)
         except NotAllowedError as error:
             raise self.refuse(question, str(error)) from None
-        return self.exchange(sent, lambda: self._send(sent), _shown)
+        return self.exchange(sent, lambda: self._send(sent, timeout_s or self.timeout_s), _shown)
 
-    def _send(self, command: str) -> Result:
+    def _send(self, command: str, timeout_s: float) -> Result:
+        bound = BOUND.set(timeout_s)
         try:
-            result = self._transport.run(command)
+            # Answers are read by their words, so they come in one language whatever the account's is.
+            result = self._transport.run(f"export LC_ALL=C; {command}")
+        except subprocess.TimeoutExpired:
+            raise UnansweredError(
+                f"host {self.target}: no answer within {timeout_s:g} s to {command!r}; the question was ended"
+            ) from None
         except RuntimeError as error:  # testinfra's word for: ssh itself has failed
             answer = error.args[0] if error.args and isinstance(error.args[0], CommandResult) else None
             raise self._carrier_failed(answer.stderr_bytes if answer else str(error).encode()) from None
+        finally:
+            BOUND.reset(bound)
         said = result.stderr_bytes.decode(errors="replace").lstrip()
         refused = self.scheme in ("docker", "podman", "kubectl") and said.startswith(CARRIER_SAYS)
         failed = result.exit_status in CARRIER_FAILED.get(self.scheme, ()) or (result.exit_status == 1 and refused)
@@ -190,12 +205,12 @@ class GuardedBackend(BaseBackend):  # type: ignore[misc]
         self.channel = channel
         self._encoding = "utf-8"
 
-    def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:  # noqa: ARG002
-        """Ask one question; testinfra's modules all end here."""
+    def run(self, command: str, *args: str, timeout_s: float | None = None, **kwargs: Any) -> CommandResult:  # noqa: ARG002
+        """Ask one question, bounded by ``timeout_s`` where it is given; testinfra's modules all end here."""
         line = self.quote(command, *args)
         if self.get_command(command, *args) != line:  # testinfra's sudo() changes what this returns
             raise self.channel.refuse(line, "host.sudo() is not granted; ask one of the exact 'sudo -n' commands")
-        status, stdout, stderr = self.channel.ask(line)
+        status, stdout, stderr = self.channel.ask(line, timeout_s)
         return self.result(status, line.encode(), stdout, stderr)
 
     def run_local(self, command: str, *args: str) -> CommandResult:

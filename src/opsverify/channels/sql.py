@@ -105,6 +105,9 @@ class SqlChannel(Channel):
     def ping(self) -> str:
         """Ask libpq whether the server accepts connections, as pg_isready does.
 
+        It is asked even where the target was found unreachable: that may have been a refused login, which says
+        nothing of what is asked here. Bounded by libpq's connect_timeout, it costs one time-out more at most.
+
         Returns:
             ``accepting connections``, ``rejecting connections``, ``no response`` or ``not attempted``.
         """
@@ -117,7 +120,11 @@ class SqlChannel(Channel):
         # With a real account's name, or the server would log a refusal for every ping.
         address = {key: value for key, value in self._conninfo.items() if key != "password"}
         conninfo = psycopg.conninfo.make_conninfo(**address).encode()
-        return self.exchange("ping", lambda: words[pq.Ping(pq.PGconn.ping(conninfo))], str)
+        latched, self._unreachable = self._unreachable, None
+        try:
+            return self.exchange("ping", lambda: words[pq.Ping(pq.PGconn.ping(conninfo))], str)
+        finally:
+            self._unreachable = latched
 
     def login(self) -> float:
         """Open a session of its own, ask ``SELECT 1`` in it, close it, and return the seconds that this took."""

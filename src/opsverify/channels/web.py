@@ -67,6 +67,7 @@ class WebChannel(Channel):
         if endpoint.connect:
             self._session.headers["Host"] = url.netloc
             self._session.mount("https://", _DialElsewhere(str(url.hostname)))
+        self._timed_out = False  # the latest question, for an answer
         self._session.verify = str(root / endpoint.ca) if endpoint.ca else True
 
     def get(
@@ -76,8 +77,8 @@ class WebChannel(Channel):
 
         Raises:
             RefusedError: the path is one that changes the server.
-            UnreachableError: no connection, no valid TLS, or no answer in time.
-            UnansweredError: the answer broke off or is too long.
+            UnreachableError: no connection, no valid TLS, or no answer in time twice in a row.
+            UnansweredError: no answer in time, or the answer broke off or is too long.
         """
         full = (self._base.rstrip("/") + path if path else self._base) or "/"
         question = {"GET": f"{self._name}{full}", **({"params": params} if params else {})}
@@ -108,9 +109,17 @@ class WebChannel(Channel):
                 allow_redirects=False,
                 stream=True,
             ) as answer:
+                self._timed_out = False
                 body = b"" if answer.status_code == requests.codes.switching_protocols else self._read(answer, begun)
                 names = {name.lower(): value for name, value in answer.headers.items()}
                 return Answer(answer.status_code, names, body.decode("utf-8", "replace"), time.monotonic() - begun)
+        except requests.ReadTimeout:
+            # One slow question is no proof that the server is down, but a second one in a row is not waited for again.
+            why = f"GET {path}: no answer within {self.timeout_s:g} s"
+            if self._timed_out:
+                raise UnreachableError(f"{self.target} at {self.spec.url} cannot be used: {why}, again") from None
+            self._timed_out = True
+            raise UnansweredError(f"{self.target}: {why}") from None
         except (requests.ConnectionError, requests.Timeout) as error:
             raise UnreachableError(f"{self.target} at {self.spec.url} cannot be reached: {_reason(error)}") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:

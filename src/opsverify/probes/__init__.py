@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from opsverify.channels.shell import Host
-from opsverify.errors import UnansweredError
+from opsverify.errors import UnansweredError, UnreachableError
 
 T = TypeVar("T")
 
@@ -40,6 +41,22 @@ def attempt(ask: Callable[[], T]) -> Attempt[T]:
         return Attempt(ask())
     except UnansweredError as error:
         return Attempt(None, str(error))
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Let an error say what it is about: parsers are pure, so they know a problem but no target.
+
+    An unreachable target names itself, and was perhaps not even asked this time; its error stays as it is.
+    """
+    try:
+        yield
+    except UnreachableError:
+        raise
+    except UnansweredError as error:
+        if str(error).startswith(f"{subject}: "):
+            raise
+        raise type(error)(f"{subject}: {error}") from None
 
 
 def output(host: Host, command: str, *arguments: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
-from opsverify.probes import Attempt, attempt, output
+from opsverify.probes import Attempt, about, attempt, output
 
 SAMPLE_SECONDS = 1.0
 CLOSE_TO_FULL = 0.5  # below this share of maxmemory nothing is evicted, and no second sample is needed
@@ -19,13 +19,14 @@ CLOSE_TO_FULL = 0.5  # below this share of maxmemory nothing is evicted, and no 
 
 @dataclass(frozen=True)
 class CacheMemory:
-    """Memory of a Redis server in bytes; ``evicted_per_second`` over a sample of about a second."""
+    """Memory of a Redis server in bytes, ``evicted_per_second`` over about a second, the eviction policy in force."""
 
     used: int
     most: int
     fragmentation: float
     evicted_per_second: float
     refused_for_memory: int
+    policy: str
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,22 @@ def ping(cache: CacheChannel) -> Attempt[str]:
 
 def memory(cache: CacheChannel) -> CacheMemory:
     """Memory and, where the cache is anywhere near full, how fast it evicts."""
-    first = parse_info(cache.ask("INFO"))
-    begun = time.monotonic()
-    rate = 0.0
-    if number(first, "maxmemory") and number(first, "used_memory") > CLOSE_TO_FULL * number(first, "maxmemory"):
-        time.sleep(SAMPLE_SECONDS)
-        second = parse_info(cache.ask("INFO", "stats"))
-        rate = (number(second, "evicted_keys") - number(first, "evicted_keys")) / (time.monotonic() - begun)
-    return CacheMemory(
-        used=int(number(first, "used_memory")),
-        most=int(number(first, "maxmemory")),
-        fragmentation=number(first, "mem_fragmentation_ratio"),
-        evicted_per_second=rate,
-        refused_for_memory=int(first.get("errorstat_OOM", "count=0").removeprefix("count=").split(",")[0]),
-    )
+    with about(f"cache {cache.target}"):
+        first = parse_info(cache.ask("INFO"))
+        begun = time.monotonic()
+        rate = 0.0
+        if number(first, "maxmemory") and number(first, "used_memory") > CLOSE_TO_FULL * number(first, "maxmemory"):
+            time.sleep(SAMPLE_SECONDS)
+            second = parse_info(cache.ask("INFO", "stats"))
+            rate = (number(second, "evicted_keys") - number(first, "evicted_keys")) / (time.monotonic() - begun)
+        return CacheMemory(
+            used=int(number(first, "used_memory")),
+            most=int(number(first, "maxmemory")),
+            fragmentation=number(first, "mem_fragmentation_ratio"),
+            evicted_per_second=rate,
+            refused_for_memory=refused_for_memory(first),
+            policy=policy(first),
+        )
 
 
 def parse_info(text: str) -> dict[str, str]:
@@ -81,6 +84,30 @@ def number(info: dict[str, str], field: str) -> float:
         raise UnansweredError(f"INFO: no number for {field} (got {info.get(field)!r})") from None
 
 
+def refused_for_memory(info: dict[str, str]) -> int:
+    """How many commands INFO says were refused for lack of memory; an error that never happened has no line.
+
+    Raises:
+        UnansweredError: the line is not understood.
+    """
+    found = info.get("errorstat_OOM", "count=0")
+    match = re.match(r"count=([0-9]+)(,|$)", found)
+    if match is None:
+        raise UnansweredError(f"INFO: no count in errorstat_OOM (got {found!r})")
+    return int(match[1])
+
+
+def policy(info: dict[str, str]) -> str:
+    """The eviction policy in force, by INFO.
+
+    Raises:
+        UnansweredError: it is not there.
+    """
+    if not info.get("maxmemory_policy"):
+        raise UnansweredError("INFO: no maxmemory_policy")
+    return info["maxmemory_policy"].lower()
+
+
 def eviction(cache: CacheChannel, host: Host) -> Eviction:
     """The eviction policy, live and persisted."""
     answer = cache.ask("CONFIG", "GET", "maxmemory-policy")
@@ -90,7 +117,8 @@ def eviction(cache: CacheChannel, host: Host) -> Eviction:
         )
     running = parse_info(cache.ask("INFO", "server"))
     text = output(host, shlex.join(["cat", cache.spec.config_file.path]))
-    return Eviction(str(answer[1]), running.get("config_file", ""), parse_policy(text))
+    with about(f"cache {cache.target}"):
+        return Eviction(str(answer[1]), running.get("config_file", ""), parse_policy(text))
 
 
 def parse_policy(text: str) -> str:

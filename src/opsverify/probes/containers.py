@@ -12,10 +12,15 @@ from typing import Any
 
 from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
-from opsverify.probes import Attempt, attempt, output
+from opsverify.probes import Attempt, about, attempt, output
 from opsverify.probes.machine import reachable_from_outside
 
+STILL_BOUND = ("running", "paused")  # in these states the engine holds a container's ports
 SIDE_BY_SIDE = 8  # questions at a time; sshd lets ten share a connection by default
+
+
+class _GoneError(UnansweredError):
+    """The engine knows no such thing (any more)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as ``inspect`` shows it; ``health`` is None where the image defines no health check."""
+    """A container as ``inspect`` shows it; ``health`` is None where the image defines no health check.
+
+    ``oneoff`` is what ``docker compose run`` starts: it carries the service's name but is none of its containers.
+    """
 
     id: str
     name: str
@@ -51,6 +59,8 @@ class Container:
     memory_limit: int
     oom_killed: bool
     published: tuple[Published, ...]
+    created: datetime
+    oneoff: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,17 +86,29 @@ def containers(host: Host) -> tuple[Container, ...]:
         for each in listed
         if not host.spec.shared_engine or each["Labels"].get("com.docker.compose.project") == project
     ]
-    if not ids:
+    found = tuple(each for each in (_inspected(host, each) for each in sorted(ids)) if each is not None)
+    if not found:
         raise InsufficientFactsError(
             f"host {host.name}: the Docker engine lists no container (project {project or 'any'})"
         )
-    return tuple(parse_inspect(_engine(host, f"/containers/{each}/json")) for each in sorted(ids))
+    return found
+
+
+def _inspected(host: Host, container: str) -> Container | None:
+    """A container; None when it is gone since it was listed, as those of a job may be at any moment."""
+    try:
+        with about(f"host {host.name}"):
+            return parse_inspect(_engine(host, f"/containers/{container}/json"))
+    except _GoneError:
+        return None
 
 
 def of_service(host: Host, everything: tuple[Container, ...], service: str) -> tuple[Container, ...]:
-    """The containers of a Compose service of the host's project."""
+    """The containers of a Compose service of the host's project, without those that were run for one command."""
     project = host.spec.compose_project
-    return tuple(each for each in everything if each.service == service and project in (None, each.project))
+    return tuple(
+        each for each in everything if each.service == service and project in (None, each.project) and not each.oneoff
+    )
 
 
 def parse_inspect(data: dict[str, Any]) -> Container:
@@ -97,8 +119,9 @@ def parse_inspect(data: dict[str, Any]) -> Container:
     """
     try:
         state, configuration, labels = data["State"], data["HostConfig"], data["Config"]["Labels"] or {}
-        everything = configuration.get("PublishAllPorts")  # -P: ports that the engine chose stand only among these
-        bindings = (data["NetworkSettings"]["Ports"] if everything else configuration["PortBindings"]) or {}
+        # What is asked for and what is bound differ: by -P, by a range, by a network taken away.
+        bound = state["Status"] in STILL_BOUND
+        bindings = (data["NetworkSettings"]["Ports"] if bound else configuration["PortBindings"]) or {}
         return Container(
             id=data["Id"],
             name=data["Name"].lstrip("/"),
@@ -112,15 +135,27 @@ def parse_inspect(data: dict[str, Any]) -> Container:
             memory_limit=configuration["Memory"],
             oom_killed=state["OOMKilled"],
             published=tuple(
-                Published(each["HostIp"] or "", int(each["HostPort"] or 0), port)
+                Published(each["HostIp"] or "", number, port)
                 for port, published in sorted(bindings.items())
                 for each in published or []
+                for number in _ports(each["HostPort"] or "0")
             ),
+            created=parse_time(data["Created"]),
+            oneoff=labels.get("com.docker.compose.oneoff") == "True",
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnansweredError(
             f"docker inspect: the answer is not understood: {type(error).__name__}: {error}"
         ) from None
+
+
+def _ports(text: str) -> range:
+    """One port, or every port of a range (``8000-8010``) of which the engine takes one at the start."""
+    first, dash, last = text.partition("-")
+    found = range(int(first), int(last if dash else first) + 1)
+    if not found or found[-1] > 65535:
+        raise ValueError(f"no port or range of ports: {text!r}")
+    return found
 
 
 def parse_time(text: str) -> datetime:
@@ -132,10 +167,15 @@ def usages(host: Host, containers: tuple[str, ...]) -> dict[str, Attempt[Usage]]
     """What running containers use now, by id. Asked side by side: the engine takes up to a second for each answer."""
 
     def ask(container: str) -> Attempt[Usage]:
-        return attempt(lambda: parse_stats(_engine(host, f"/containers/{container}/stats?stream=false&one-shot=true")))
+        return attempt(lambda: _sampled(host, container))
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         return dict(zip(containers, pool.map(ask, containers), strict=True))
+
+
+def _sampled(host: Host, container: str) -> Usage:
+    with about(f"host {host.name}"):
+        return parse_stats(_engine(host, f"/containers/{container}/stats?stream=false&one-shot=true"))
 
 
 def parse_stats(data: dict[str, Any]) -> Usage:
@@ -163,7 +203,7 @@ def _engine(host: Host, path: str) -> Any:
     answer = output(host, shlex.join(asked) + shlex.quote(path))
     body, status = answer[:-3], answer[-3:]
     if status != "200":
-        raise UnansweredError(
+        raise (_GoneError if status == "404" else UnansweredError)(
             f"host {host.name}: the Docker engine answered {path} with status {status}: {body[:200]!r}"
         )
     try:

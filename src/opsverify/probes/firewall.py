@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
-from opsverify.probes import output
+from opsverify.probes import about, output
 
 Family = Literal["IPv4", "IPv6"]
 
@@ -39,17 +40,24 @@ class Ufw:
 
 @dataclass(frozen=True)
 class Chains:
-    """The kernel's filter table of one family: policy of INPUT, and whether ufw's chains hang in it."""
+    """The kernel's filter table of one family: policy of INPUT, and whether ufw's chains hang in it.
+
+    ``foreign`` are the rules on the way of incoming traffic that accept new connections and are none that
+    ``ufw allow`` makes; ``let_in`` is what ufw's own user rules accept: ports and ranges, ``any`` without one.
+    """
 
     family: Family
     input_policy: str
     input_jumps: int
     user_rules: int
+    foreign: tuple[str, ...] = ()
+    let_in: tuple[str, ...] = ()
 
 
 def ufw(host: Host) -> Ufw:
     """ufw's own word, asked as root by the exact command that docs/granting.md grants."""
-    return parse_ufw(output(host, "sudo -n ufw status verbose"))
+    with about(f"host {host.name}"):
+        return parse_ufw(output(host, "sudo -n ufw status verbose"))
 
 
 def parse_ufw(text: str) -> Ufw:
@@ -85,16 +93,33 @@ def parse_ufw(text: str) -> Ufw:
 
 
 def boot_enabled(host: Host) -> bool:
-    """Whether ufw starts with the machine (``ENABLED=yes`` in its configuration)."""
-    return bool(re.search(r"^ENABLED=yes$", output(host, "cat /etc/ufw/ufw.conf"), re.MULTILINE))
+    """Whether ufw starts with the machine: ``ENABLED=yes`` in its configuration, and by systemd where that rules."""
+    configured = bool(re.search(r"^ENABLED=yes$", output(host, "cat /etc/ufw/ufw.conf"), re.MULTILINE))
+    if not _exists(host, "/run/systemd/system"):
+        return configured
+    unit = host.run("systemctl is-enabled ufw")  # its status says no to "disabled" and to "no such unit" alike
+    if not unit.stdout.strip() and "No such file or directory" not in unit.stderr:
+        raise UnansweredError(f"host {host.name}: systemctl is-enabled ufw said: {unit.stderr.strip() or 'nothing'}")
+    return configured and unit.stdout.strip() == "enabled"
 
 
-def chains(host: Host) -> tuple[Chains, Chains]:
-    """The kernel's filter tables, IPv4 and IPv6."""
-    return (
-        parse_chains("IPv4", output(host, "sudo -n iptables -S")),
-        parse_chains("IPv6", output(host, "sudo -n ip6tables -S")),
-    )
+def ipv6(host: Host) -> bool:
+    """Whether the kernel speaks IPv6 at all; where it does not, ip6tables cannot answer."""
+    return _exists(host, "/proc/net/if_inet6")
+
+
+def chains(host: Host) -> tuple[Chains, ...]:
+    """The kernel's filter tables: IPv4, and IPv6 where the kernel speaks it."""
+    with about(f"host {host.name}"):
+        four = parse_chains("IPv4", output(host, "sudo -n iptables -S"))
+        return (four, parse_chains("IPv6", output(host, "sudo -n ip6tables -S"))) if ipv6(host) else (four,)
+
+
+def _exists(host: Host, path: str) -> bool:
+    found = host.run("test -e %s", path)
+    if found.rc not in (0, 1):
+        raise UnansweredError(f"host {host.name}: test -e {path} ended with status {found.rc}: {found.stderr.strip()}")
+    return bool(found.rc == 0)
 
 
 def parse_chains(family: Family, text: str) -> Chains:
@@ -112,4 +137,45 @@ def parse_chains(family: Family, text: str) -> Chains:
         policy[1],
         len(re.findall(rf"^-A INPUT -j {prefix}-", text, re.MULTILINE)),
         len(re.findall(rf"^-A {prefix}-user-input ", text, re.MULTILINE)),
+        tuple(_foreign(text)),
+        tuple(_let_in(text)),
     )
+
+
+def _foreign(text: str) -> Iterator[str]:
+    """Rules that accept around ufw, in INPUT itself and in every chain that it leads to.
+
+    ufw's own chains besides the user ones hold stock rules (DHCP, mDNS, UPnP, ICMP); in them an accepted TCP port, or
+    a rule for any protocol, was put there by hand.
+    """
+    targets: dict[str, list[str]] = {}
+    for chain, target in re.findall(r"^-A (\S+) (?:.* )?-[jg] (\S+)", text, re.MULTILINE):
+        targets.setdefault(chain, []).append(target)
+    reached, ahead = set[str](), ["INPUT"]
+    while ahead:
+        chain = ahead.pop()
+        if chain not in reached:
+            reached.add(chain)
+            ahead += targets.get(chain, [])
+    for line, chain in re.findall(r"^(-A (\S+) (?:.* )?-j ACCEPT)$", text, re.MULTILINE):
+        if chain not in reached or re.match(r"ufw6?-user-", chain) or _harmless(line):
+            continue
+        protocol = re.search(r" (! )?-p (\S+)", line)
+        stock = chain.startswith("ufw") and protocol and not protocol[1] and protocol[2] not in ("tcp", "all")
+        if not stock:
+            yield line
+
+
+def _harmless(line: str) -> bool:
+    """Whether a rule accepts only what comes from this machine, or belongs to a connection that was let in before."""
+    if re.search(r"(?<!!) -i lo ", line):
+        return True
+    states = re.search(r"(?<!!) --(?:ct)?state (\S+) ", line)
+    return states is not None and set(states[1].split(",")) <= {"RELATED", "ESTABLISHED"}
+
+
+def _let_in(text: str) -> Iterator[str]:
+    pattern = r"^-A ufw6?-user-input (.* )?-j (?:ACCEPT|ufw6?-user-limit-accept)$"
+    for conditions in re.findall(pattern, text, re.MULTILINE):
+        ports = re.search(r"(?<!!) --dports? (\S+) ", conditions)
+        yield from ports[1].split(",") if ports else ["any"]

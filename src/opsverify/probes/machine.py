@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opsverify.channels.shell import Host
-from opsverify.errors import UnansweredError
-from opsverify.probes import output
+from opsverify.errors import InsufficientFactsError, UnansweredError
+from opsverify.probes import about, output
 
 # Filesystems that live in memory, in an image that is full by nature, or on top of another one that is listed.
-NOT_STORAGE = re.compile(r"^(tmpfs|devtmpfs|ramfs|overlay|aufs|squashfs|iso9660|udf|efivarfs|fuse\..*|proc|sysfs|-)$")
+NOT_STORAGE = re.compile(
+    r"^(tmpfs|devtmpfs|ramfs|overlay|aufs|squashfs|iso9660|udf|efivarfs|fuse\..*|autofs|proc|sysfs|-)$"
+)
 SIZES = "size,used,avail,itotal,iused"
 
 
@@ -63,18 +66,51 @@ class Socket:
 
 
 def filesystems(host: Host) -> tuple[Filesystem, ...]:
-    """The filesystems on storage, by GNU df in bytes and without rounding."""
-    return parse_df(output(host, f"df -B1 --output=source,fstype,{SIZES},target"))
+    """The filesystems on storage, by GNU df in bytes and without rounding.
+
+    Raises:
+        InsufficientFactsError: there are more. df leaves out without a word what its account may not look at.
+    """
+    with about(f"host {host.name}"):
+        shown = output(host, f"df -B1 --output=source,fstype,{SIZES},target")
+        unseen = unseen_mounts(shown, output(host, "cat /proc/self/mountinfo"))
+        if unseen:
+            raise InsufficientFactsError(f"{', '.join(unseen)} is mounted but may not be looked at by this account")
+        return parse_df(shown)
+
+
+def unseen_mounts(df: str, mountinfo: str) -> list[str]:
+    """The mounts of storage devices that df does not show.
+
+    A device counts as shown under any of its mount points and any of its names: bind mounts repeat it, and
+    ``/dev/root`` or ``/dev/dm-0`` may stand for it. So devices are compared by number, and by name as well.
+    """
+    rows = list(_rows(df))
+    sources, mounts = {source for source, *_ in rows}, {mount for *_, mount in rows}
+    entries = {}  # by mount point: of several mounts on one, the last hides the others
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, (kind, source, *_) = before.split(" "), [*after.split(" "), "", ""]
+        if len(fields) < 6 or not source:
+            raise UnansweredError(f"/proc/self/mountinfo: this line is not understood: {line!r}")
+        entries[_unescaped(fields[4])] = (fields[2], kind, _unescaped(source))
+    numbers = {number for mount, (number, _, _) in entries.items() if mount in mounts}
+    return [
+        f"{mount} ({source})"
+        for mount, (number, kind, source) in sorted(entries.items())
+        if source.startswith("/") and not NOT_STORAGE.match(kind) and source not in sources and number not in numbers
+    ]
+
+
+def _unescaped(text: str) -> str:
+    """The kernel writes blanks, tabs, line breaks and backslashes as three octal digits."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def parse_df(text: str) -> tuple[Filesystem, ...]:
     """Parse ``df -B1 --output=source,fstype,size,used,avail,itotal,iused,target``; mount points may hold blanks."""
     found = []
-    for line in text.splitlines()[1:]:
-        parts = re.match(r"^(.+?)\s+(\S+)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(/.*)$", line)
-        if parts is None:
-            raise UnansweredError(f"df: this line is not understood: {line!r}")
-        source, kind, *numbers, mount = parts.groups()
+    for source, kind, *numbers, mount in _rows(text):
         if NOT_STORAGE.match(kind):
             continue
         size, used, available, inodes, inodes_used = (0 if each == "-" else int(each) for each in numbers)
@@ -83,9 +119,18 @@ def parse_df(text: str) -> tuple[Filesystem, ...]:
     return tuple(found)
 
 
+def _rows(text: str) -> Iterator[tuple[str, ...]]:
+    for line in text.splitlines()[1:]:
+        parts = re.match(r"^(.+?)\s+(\S+)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(/.*)$", line)
+        if parts is None:
+            raise UnansweredError(f"df: this line is not understood: {line!r}")
+        yield parts.groups()
+
+
 def memory(host: Host) -> Memory:
     """Total and available memory, from /proc/meminfo."""
-    return parse_meminfo(output(host, "cat /proc/meminfo"))
+    with about(f"host {host.name}"):
+        return parse_meminfo(output(host, "cat /proc/meminfo"))
 
 
 def parse_meminfo(text: str) -> Memory:
@@ -102,7 +147,8 @@ def parse_meminfo(text: str) -> Memory:
 
 def sockets(host: Host) -> tuple[Socket, ...]:
     """All listening TCP sockets, IPv4 and IPv6."""
-    return parse_ss(output(host, "ss -H -ltn"))
+    with about(f"host {host.name}"):
+        return parse_ss(output(host, "ss -H -ltn"))
 
 
 def parse_ss(text: str) -> tuple[Socket, ...]:

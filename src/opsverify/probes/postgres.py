@@ -7,24 +7,27 @@ from typing import Any
 
 from opsverify.channels.sql import Query, SqlChannel
 from opsverify.errors import InsufficientFactsError
-from opsverify.probes import Attempt, attempt
+from opsverify.probes import Attempt, about, attempt
 
+# To an account without pg_monitor PostgreSQL shows the sessions of others with no backend_type (and no state): not as
+# client backends, so that a count of these alone would silently leave them out.
 # reserved_connections exists from PostgreSQL 16 on.
 CONNECTIONS = Query("""
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type IS NULL) AS hidden,
        current_setting('max_connections')::int AS most,
        current_setting('superuser_reserved_connections')::int
          + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved
 """)
 
-# A session whose state is NULL belongs to someone whose activity this account may not see.
 SESSIONS = """
-SELECT a.pid, a.usename AS account, a.state, extract(epoch FROM now() - a.query_start) AS query_seconds,
+SELECT a.pid, a.usename AS account, a.backend_type, a.state,
+       extract(epoch FROM now() - a.query_start) AS query_seconds,
        extract(epoch FROM now() - a.state_change) AS state_seconds,
        cardinality(pg_blocking_pids(a.pid)) AS blocked_by,
        extract(epoch FROM now() - {waiting_since}) AS wait_seconds
   FROM pg_stat_activity a
- WHERE a.backend_type = 'client backend'
+ WHERE a.backend_type = 'client backend' OR a.backend_type IS NULL
 """
 # pg_locks.waitstart exists from PostgreSQL 14 on; before, the start of the query is the nearest thing to it.
 WAITSTART = "coalesce((SELECT min(l.waitstart) FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted), a.query_start)"
@@ -68,12 +71,25 @@ def login(database: SqlChannel) -> Attempt[float]:
 
 
 def connections(database: SqlChannel) -> Connections:
-    """Connections in use and usable."""
-    return parse_connections(database.ask(CONNECTIONS)[0])
+    """Connections in use and usable.
+
+    Raises:
+        InsufficientFactsError: this account may not see what others do (it lacks pg_monitor).
+    """
+    with about(f"database {database.target}"):
+        return parse_connections(database.ask(CONNECTIONS)[0])
 
 
 def parse_connections(row: dict[str, Any]) -> Connections:
-    """What remains of max_connections for accounts without privileges."""
+    """What remains of max_connections for accounts without privileges.
+
+    Raises:
+        InsufficientFactsError: processes hide what they are, so the connections cannot be counted.
+    """
+    if row["hidden"]:
+        raise InsufficientFactsError(
+            f"what {row['hidden']} of the server's processes are is hidden from this account; grant it pg_monitor"
+        )
     return Connections(row["used"], row["most"] - row["reserved"])
 
 
@@ -83,23 +99,30 @@ def sessions(database: SqlChannel) -> tuple[Session, ...]:
     Raises:
         InsufficientFactsError: this account may not see what others do (it lacks pg_monitor).
     """
-    version = database.ask(VERSION)[0]["version"]
-    return parse_sessions(database.ask(SESSIONS_14 if version >= 140000 else SESSIONS_13))
+    with about(f"database {database.target}"):
+        version = database.ask(VERSION)[0]["version"]
+        return parse_sessions(database.ask(SESSIONS_14 if version >= 140000 else SESSIONS_13))
 
 
 def parse_sessions(rows: list[dict[str, Any]]) -> tuple[Session, ...]:
-    """Parse the rows of `SESSIONS`.
+    """Parse the rows of `SESSIONS`. A visible session without a state is just starting: there is nothing to hang yet.
 
     Raises:
-        InsufficientFactsError: a session hides its state, or there is not even this account's own session.
+        InsufficientFactsError: a session is hidden or not tracked, or there is not even this account's own session.
     """
-    if not rows:
-        raise InsufficientFactsError("pg_stat_activity shows no client session, not even the one that asks")
-    hidden = [row["pid"] for row in rows if row["state"] is None]
+    hidden = sum(row["backend_type"] is None for row in rows)
     if hidden:
         raise InsufficientFactsError(
-            f"the state of {len(hidden)} of {len(rows)} sessions is hidden from this account; grant it pg_monitor"
+            f"{hidden} of {len(rows)} sessions are hidden from this account; grant it pg_monitor"
         )
+    untracked = sum(row["state"] == "disabled" for row in rows)
+    if untracked:
+        raise InsufficientFactsError(
+            f"{untracked} of {len(rows)} sessions do not tell what they do; turn track_activities on"
+        )
+    started = [row for row in rows if row["state"] is not None]
+    if not started:
+        raise InsufficientFactsError("pg_stat_activity shows no client session, not even the one that asks")
     return tuple(
         Session(
             row["pid"],
@@ -110,5 +133,5 @@ def parse_sessions(rows: list[dict[str, Any]]) -> tuple[Session, ...]:
             row["blocked_by"],
             float(row["wait_seconds"] or 0),
         )
-        for row in rows
+        for row in started
     )

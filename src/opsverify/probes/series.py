@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
+from opsverify.probes import about
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,15 @@ def query(prometheus: WebChannel, promql: str) -> tuple[Sample, ...]:
     Raises:
         UnansweredError: the server answered with an error, or with something that is no vector.
     """
-    answer = prometheus.get("/api/v1/query", {"query": promql, "timeout": "10s"})
-    if answer.status != 200:
-        raise UnansweredError(
-            f"{prometheus.target}: {promql!r} was answered with status {answer.status}: {answer.text[:200]!r}"
-        )
-    return parse_vector(answer.text)
+    with _asked(prometheus, promql):
+        answer = prometheus.get("/api/v1/query", {"query": promql, "timeout": "10s"})
+        if answer.status != 200:
+            raise UnansweredError(f"answered with status {answer.status}: {answer.text[:200]!r}")
+        return parse_vector(answer.text)
+
+
+def _asked(prometheus: WebChannel, promql: str) -> AbstractContextManager[None]:
+    return about(f"prometheus {prometheus.target}: asked {promql!r}")
 
 
 def parse_vector(text: str) -> tuple[Sample, ...]:
@@ -94,25 +100,43 @@ def parse_vector(text: str) -> tuple[Sample, ...]:
     try:
         answer = json.loads(text)
         if answer["status"] != "success" or answer["data"]["resultType"] != "vector":
-            raise UnansweredError(f"Prometheus: no instant vector in the answer: {text[:200]!r}")
+            raise UnansweredError(f"no instant vector in the answer: {text[:200]!r}")
         return tuple(Sample(dict(each["metric"]), float(each["value"][1])) for each in answer["data"]["result"])
     except (KeyError, TypeError, ValueError, IndexError, OverflowError, RecursionError):
-        raise UnansweredError(f"Prometheus: the answer is not understood: {text[:200]!r}") from None
+        raise UnansweredError(f"the answer is not understood: {text[:200]!r}") from None
 
 
 def request_rates(prometheus: WebChannel, job: str) -> Requests:
-    """Requests per second over the last five minutes, of the API's own counter."""
-    everything = f'http_requests_total{{job="{job}"}}'
-    failed = f'http_requests_total{{job="{job}",status=~"5.."}}'
+    """Requests per second over the last five minutes, of the API's own counter.
+
+    All of them are asked for by status, not those with 5xx alone: a counter that tells its statuses in another
+    way than ``status="500"`` would have none of these, and look like an API without errors.
+
+    Raises:
+        UnansweredError: a series has no HTTP status.
+    """
+    promql = f'sum by (status) (rate(http_requests_total{{job="{job}"}}[5m]))'
+    samples = query(prometheus, promql)
+    with _asked(prometheus, promql):
+        return parse_requests(samples)
+
+
+def parse_requests(samples: tuple[Sample, ...]) -> Requests:
+    """All requests and the failed ones, from rates by status. Without any series there is no rate (NaN).
+
+    Raises:
+        UnansweredError: a series has no HTTP status, so it cannot be told whether its requests failed.
+    """
+    for each in samples:
+        status = each.labels.get("status")
+        if not re.fullmatch("[1-5][0-9]{2}", status or ""):
+            raise UnansweredError(
+                f"http_requests_total needs the label status with an HTTP status such as 500 (got {status!r})"
+            )
     return Requests(
-        _single(query(prometheus, f"sum(rate({everything}[5m]))")),
-        # No series at all with 5xx is an honest zero, provided that the counter itself is there.
-        sum(each.value for each in query(prometheus, f"sum(rate({failed}[5m]))")),
+        sum(each.value for each in samples) if samples else math.nan,
+        sum(each.value for each in samples if each.labels["status"].startswith("5")),
     )
-
-
-def _single(samples: tuple[Sample, ...]) -> float:
-    return samples[0].value if len(samples) == 1 else math.nan
 
 
 def cpu(prometheus: WebChannel, days: float) -> tuple[Utilisation, ...]:
@@ -125,7 +149,8 @@ def cpu(prometheus: WebChannel, days: float) -> tuple[Utilisation, ...]:
 
 def memory(prometheus: WebChannel, hours: float) -> tuple[Utilisation, ...]:
     """The 95th percentile of memory use of each instance over the last ``hours``, sampled every five minutes."""
-    used = "1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes"
+    # An instance that two jobs scrape has two series; one value each moment keeps it one instance with one coverage.
+    used = "max by (instance) (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)"
     window = f"[{hours:g}h:5m]"
     return _utilisation(
         query(prometheus, f"quantile_over_time(0.95, ({used}){window})"),
@@ -146,12 +171,23 @@ def _utilisation(used: tuple[Sample, ...], seen: tuple[Sample, ...], full: float
 def latency(prometheus: WebChannel, job: str, hours: float) -> Latency:
     """The API's latency histogram over the last ``hours``, summed by edge (before anything is derived from it)."""
     series = f'http_request_duration_seconds_bucket{{job="{job}"}}'
-    samples = query(prometheus, f"sum by (le) (increase({series}[{hours:g}h]))")
+    promql = f"sum by (le) (increase({series}[{hours:g}h]))"
+    samples = query(prometheus, promql)
+    with _asked(prometheus, promql):
+        return parse_latency(samples)
+
+
+def parse_latency(samples: tuple[Sample, ...]) -> Latency:
+    """A histogram from its buckets.
+
+    Raises:
+        UnansweredError: a bucket has no edge.
+    """
     buckets: dict[float, float] = {}
     for each in samples:
         try:
             edge = float(each.labels.get("le", ""))  # Prometheus 3 writes "2.0" for "2"
         except ValueError:
-            raise UnansweredError(f"{prometheus.target}: a bucket without an edge: {dict(each.labels)}") from None
+            raise UnansweredError(f"a bucket without an edge: {dict(each.labels)}") from None
         buckets[edge] = buckets.get(edge, 0.0) + each.value
     return Latency(tuple(sorted(buckets.items())))

@@ -31,7 +31,7 @@ def newest_is_recent(files: Sequence[StoredFile], limits: Limits, now: datetime)
         within(f"{newest.name} age by mtime", _hours(now - newest.modified), limits.age_hours),
         holds(
             "its name lies",
-            f"{named:%Y-%m-%d %H:%M} UTC",
+            f"{named:%Y-%m-%d %H:%M} UTC, read as a time in {newest.zone}",
             "not in the future",
             named <= now + CLOCK_TOLERANCE,
         ),
@@ -46,15 +46,14 @@ def _hours(age: timedelta) -> float:
     return age.total_seconds() / 3600
 
 
-def dumps_are_whole(verified: Sequence[DumpVerification], limits: Limits, *, has_manifest: bool) -> list[Observation]:
+def dumps_are_whole(verified: Sequence[DumpVerification], limits: Limits) -> list[Observation]:
     """Each of the newest dumps decompresses to its end, carries pg_dump's last word, and is as it was written."""
     observations = [within("newest dumps read in full", len(verified), limits.verified_newest)]
     for each in verified:
+        expected = each.manifest or "in the manifest"
         observations += [
             holds(f"{each.name} decompresses", each.decompresses, "yes", each.decompresses),
             holds(f"{each.name} ends as a complete dump", each.complete, "yes", each.complete),
+            holds(f"{each.name} SHA-256", each.digest, expected, each.digest == each.manifest),
         ]
-        if has_manifest:
-            expected = each.manifest or "in the manifest"
-            observations.append(holds(f"{each.name} SHA-256", each.digest, expected, each.digest == each.manifest))
     return observations

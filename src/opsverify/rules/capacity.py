@@ -28,10 +28,14 @@ def disk_left(filesystems: Sequence[Filesystem], limits: Limits) -> list[Observa
 def utilisation(
     found: Sequence[Utilisation], expected: Sequence[str], limit: Limit, coverage: Limit, what: str
 ) -> list[Observation]:
-    """Every expected instance keeps to the limit, judged only where its samples cover the window.
+    """Every instance keeps to the limit, judged only where its samples cover the window.
+
+    The expected ones have to be there. Any other that Prometheus knows is a host of this system all the same, or a
+    host that nobody entered in the profile could be full unseen; it is judged after them once it has been there for
+    the window (one that came or went meanwhile is no reason to doubt the rest).
 
     Raises:
-        InsufficientFactsError: an instance has no samples, too few, or NaN.
+        InsufficientFactsError: an expected instance has no samples, too few, or NaN.
     """
     by_instance = {each.instance: each for each in found}
     for instance in expected:
@@ -42,7 +46,9 @@ def utilisation(
             raise InsufficientFactsError(
                 f"{instance}: samples cover {each.coverage:.1%} of the window, needed: {coverage} of it"
             )
-    return [within(f"{instance} {what}", by_instance[instance].used, limit) for instance in expected]
+    others = [each for each in found if math.isfinite(each.used) and coverage.met(each.coverage)]
+    instances = [*expected, *sorted({each.instance for each in others} - set(expected))]
+    return [within(f"{instance} {what}", by_instance[instance].used, limit) for instance in instances]
 
 
 def latency(histogram: Latency, limits: Limits) -> list[Observation]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, holds, none_of, show, within
 from opsverify.probes import Attempt
 from opsverify.probes.archives import Encryption
@@ -13,9 +14,20 @@ from opsverify.probes.certificates import Certificate
 from opsverify.probes.containers import Container
 from opsverify.probes.firewall import Chains, FirewallRule, Ufw
 
+IPV6_OFF = holds("IPv6", "switched off in the kernel", "switched off, or under the same rules as IPv4", met=True)
 
-def firewall_in_force(ufw: Ufw, boot_enabled: bool, chains: Sequence[Chains]) -> list[Observation]:
-    """ufw is active, stays so over a boot, and its chains really hang in the kernel's INPUT chain."""
+
+def firewall_in_force(
+    ufw: Ufw, boot_enabled: bool, chains: Sequence[Chains], *, ipv6: bool = True
+) -> list[Observation]:
+    """ufw is active, stays so over a boot, its chains really hang in the kernel's INPUT chain, and nothing goes around.
+
+    Raises:
+        InsufficientFactsError: the kernel's filter table of a family is not among the facts.
+    """
+    missing = {"IPv4", *(["IPv6"] if ipv6 else [])} - {each.family for each in chains}
+    if missing:
+        raise InsufficientFactsError(f"the kernel's filter table is not known: {', '.join(sorted(missing))}")
     observations = [
         holds("ufw", "active" if ufw.active else "inactive", "active", ufw.active),
         holds("enabled at boot", boot_enabled, "yes", boot_enabled),
@@ -31,22 +43,38 @@ def firewall_in_force(ufw: Ufw, boot_enabled: bool, chains: Sequence[Chains]) ->
                 "at least 1",
                 each.user_rules > 0,
             ),
+            none_of(
+                f"{each.family} rules that let traffic in around ufw",
+                [*each.foreign, *_untold(ufw, each)],
+                seen=each.input_jumps + each.user_rules,
+                of="jumps and user rules of ufw",
+            ),
         ]
-    return observations
+    return observations if ipv6 else [*observations, IPV6_OFF]
 
 
-def only_allowed_ports(ufw: Ufw, limits: Limits) -> list[Observation]:
+def _untold(ufw: Ufw, chains: Chains) -> list[str]:
+    """What ufw's user rules in the kernel accept but ufw itself does not tell of."""
+    told = set()
+    for rule in ufw.rules:
+        if rule.family == chains.family and rule.allows:
+            last = re.sub(r"( \(.*\)| on \S+)", "", rule.ports).split(" ")[-1].partition("/")[0]
+            told |= set(last.split(",")) if re.fullmatch(r"\d+(:\d+)?(,\d+(:\d+)?)*", last) else {"any"}
+    return [f"ufw's user rules: {each}" for each in chains.let_in if each not in told]
+
+
+def only_allowed_ports(ufw: Ufw, limits: Limits, *, ipv6: bool = True) -> list[Observation]:
     """Nothing but the allowed ports is let in, over IPv4 and IPv6 alike, and nothing is let in by default."""
     if not ufw.active:
         return [holds("ufw", "inactive", "active", met=False)]
     refused = ufw.default_incoming in ("deny", "reject")
     observations = [holds("default for incoming traffic", ufw.default_incoming, "deny or reject", refused)]
     expected = {str(port) for port in limits.allowed_ports.values}
-    for family in ("IPv4", "IPv6"):
+    for family in ("IPv4", "IPv6") if ipv6 else ("IPv4",):
         allowed = {port for rule in ufw.rules if rule.family == family and rule.allows for port in ports_of(rule)}
         shown = tuple(sorted(allowed, key=lambda port: (not port.isdigit(), int(port) if port.isdigit() else 0, port)))
         observations.append(Observation(f"{family} allowed in", shown, str(limits.allowed_ports), allowed == expected))
-    return observations
+    return observations if ipv6 else [*observations, IPV6_OFF]
 
 
 def ports_of(rule: FirewallRule) -> list[str]:
@@ -90,21 +118,28 @@ def certificate_verifies(why_not: Attempt[str]) -> list[Observation]:
     return [holds("chain and name", problem or "verified", "verified", not problem)]
 
 
-def certificate_deployed(served: Attempt[Certificate], on_disk: Certificate) -> list[Observation]:
+def certificate_deployed(served: Attempt[Certificate], on_disk: Certificate | None) -> list[Observation]:
     """What is served is what lies on disk: a renewed file helps nobody until the server has loaded it."""
+    if on_disk is None:
+        return [holds("certificate on disk", "no such file", "the certificate that is served", met=False)]
     if served.value is None:
         return [holds("handshake", served.failure, "a certificate is served", met=False)]
     same = served.value.sha256 == on_disk.sha256
     return [holds("served certificate (SHA-256)", served.value.sha256, f"as on disk: {on_disk.sha256}", same)]
 
 
-def archives_encrypted(archives: Sequence[Encryption]) -> list[Observation]:
-    """Every sensitive archive is encrypted by its packets, whatever its name says."""
-    if not archives:
-        return [holds("sensitive archives", "none found", "at least one, encrypted", met=False)]
-    plain = [
-        f"{each.name} (tags {show(tuple(sorted(each.tags)))}, gpg status {each.status}, {each.missing} bytes missing)"
-        for each in archives
-        if not each.encrypted
-    ]
-    return [none_of("sensitive archives not encrypted", plain, seen=len(archives), of="archives")]
+def archives_encrypted(archives: Mapping[str, Sequence[Encryption]]) -> list[Observation]:
+    """Every archive in each sensitive folder is encrypted by its packets, whatever its name says."""
+    observations = []
+    for folder, found in archives.items():
+        if not found:
+            observations.append(holds(f"archives in {folder}", "none found", "at least one, encrypted", met=False))
+            continue
+        plain = [
+            f"{each.name} (tags {show(tuple(sorted(each.tags)))}, gpg status {each.status}, "
+            f"{each.missing} bytes missing)"
+            for each in found
+            if not each.encrypted
+        ]
+        observations.append(none_of(f"archives in {folder} not encrypted", plain, seen=len(found), of="archives"))
+    return observations
