@@ -8,16 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import ssl
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from lab import deliver, engine, history, pki, state
-from lab.settings import PROJECT_LABEL, SERVER_NAME, SERVICE_LABEL, ports, run
+from lab.settings import PROJECT_LABEL, SERVER_NAME, SERVICE_LABEL, run
 
 REDIS_CONF = "/etc/redis/redis.conf"
 NGINX_CONF = "/etc/nginx/nginx.conf"
@@ -83,6 +79,18 @@ def stopped(service: str, *dependents: str) -> Iterator[None]:
         wait_healthy(service, *dependents)
         if dependents:
             forget()
+
+
+@contextlib.contextmanager
+def paused(service: str) -> Iterator[None]:
+    """A service hangs: its processes are there, and answer nothing."""
+    container = engine.container_id(service)
+    run(["docker", "pause", container])
+    try:
+        yield
+    finally:
+        run(["docker", "unpause", container])
+        wait_healthy(service)
 
 
 @contextlib.contextmanager
@@ -368,30 +376,6 @@ def api_misbehaves(**faults: float | str) -> Iterator[None]:
     finally:
         engine.inside("tokenswap-api", "rm", "-f", FAULT_SWITCH)
         time.sleep(1.5)
-
-
-def traffic(requests: int, parallel: int = 32) -> dict[int, int]:
-    """Send requests through nginx, and count the answers by status."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    request = urllib.request.Request(
-        f"https://127.0.0.1:{ports()['HTTPS']}/v1/config",
-        headers={"Host": SERVER_NAME, "Connection": "close"},
-    )
-
-    def send(_: int) -> int:
-        try:
-            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            return int(error.code)
-
-    counted: dict[int, int] = {}
-    with ThreadPoolExecutor(parallel) as pool:
-        for status in pool.map(send, range(requests)):
-            counted[status] = counted.get(status, 0) + 1
-    return counted
 
 
 @contextlib.contextmanager

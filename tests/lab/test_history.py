@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import faults, history
+from lab.load import traffic
 from tests.lab.conftest import Verify
 
 
@@ -37,12 +38,12 @@ def test_memory_above_80_percent_fails_and_below_passes(verify: Verify) -> None:
 
 def test_an_error_share_of_8_percent_fails_and_3_passes(verify: Verify) -> None:
     with faults.api_misbehaves(error_share=0.03):
-        faults.traffic(600)
+        traffic(600)
     faults.wait_until(lambda: _recent("http_requests_total") > 500, "the requests were scraped")
     assert verify("-k", "HLT-ERR-01").red == {}
 
     with faults.api_misbehaves(error_share=1):
-        faults.traffic(80)
+        traffic(80)
     faults.wait_until(lambda: _recent('http_requests_total{status="500"}') > 60, "the failures were scraped")
     failing = verify()
     assert failing.red == {"HLT-ERR-01-prometheus": "fail"}
@@ -52,10 +53,10 @@ def test_slow_requests_fail_when_they_are_more_than_a_twentieth(verify: Verify) 
     before = _recent("http_request_duration_seconds_count", "1h")
     few, many = round(before * 0.04), round(before * 0.08)
     with faults.api_misbehaves(delay_ms=2100):
-        faults.traffic(few, parallel=100)
+        traffic(few, parallel=100)
         faults.wait_until(lambda: _slow() >= few * 0.9, "the slow requests were scraped")
         assert verify("-k", "CAP-TRG-P95-01").red == {}
-        faults.traffic(many - few, parallel=100)
+        traffic(many - few, parallel=100)
         faults.wait_until(lambda: _slow() >= many * 0.9, "the slow requests were scraped")
         slow = verify()
     assert slow.red == {"CAP-TRG-P95-01-prometheus": "fail"}

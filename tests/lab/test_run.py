@@ -85,6 +85,22 @@ def test_an_unreachable_host_costs_one_time_out_and_turns_nothing_green_or_red(v
     assert outcome.exit_status == 1
 
 
+def test_a_host_that_hangs_costs_one_time_out(verify: Verify) -> None:
+    asked = "HLT-MEM-01 or NET-PORT-02 or SEC-FW-01 or CAP-TRG-DISK-01"
+    with faults.paused("node"):
+        outcome = verify("-k", asked)
+    assert {state for state in outcome.states.values() if state != "not-tested"} == {"error"}
+    assert len([line for line in transcript(outcome) if line["channel"] == "shell"]) == 1
+    assert outcome.results["run"]["duration_s"] < 20
+
+
+def test_a_host_can_be_asked_through_docker(verify: Verify) -> None:
+    ssh = "ssh://opsverify@127.0.0.1:${LAB_PORT_SSH:-12222}"
+    outcome = verify("-k", "HLT-MEM-01 or NET-PORT or BAK", replace=(ssh, f"docker://{engine.container_id('node')}"))
+    assert outcome.red == {}, outcome.output
+    assert {line["account"] for line in transcript(outcome)} == {engine.container_id("node")}
+
+
 OWN_REQUIREMENT = """
 [[requirement]]
 id = "OWN-SSH-01"
