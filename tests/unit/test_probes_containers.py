@@ -101,7 +101,7 @@ class Engine:
         )
         self.status = 404
 
-    def run(self, command: str, *_: str) -> SimpleNamespace:
+    def run(self, command: str, *_: str, **__: Any) -> SimpleNamespace:
         path = command.partition("127.0.0.1:1")[2].strip("'")
         if path.startswith("/containers/json"):
             return self.answer([{"Id": each, "Labels": {}} for each in self.inspected])

@@ -184,7 +184,7 @@ class Machine:
         self.answers = {"cat": (0, "ENABLED=yes\n", ""), **answers}
         self.asked: list[str] = []
 
-    def run(self, command: str, *arguments: str) -> SimpleNamespace:
+    def run(self, command: str, *arguments: str, **_: Any) -> SimpleNamespace:
         self.asked.append(command)
         key = arguments[0].rpartition("/")[2] if arguments else command.removeprefix("sudo -n ").split()[0]
         rc, stdout, stderr = self.answers.get(key, (1, "", ""))

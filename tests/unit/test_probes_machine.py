@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -119,7 +120,7 @@ def test_a_filesystem_that_may_not_be_looked_at_is_an_error() -> None:
     class Blind:
         name = "there"
 
-        def run(self, command: str) -> SimpleNamespace:
+        def run(self, command: str, **_: Any) -> SimpleNamespace:
             hidden = "36 24 8:1 / /srv/secret rw - xfs /dev/sdb1 rw\n"
             return SimpleNamespace(rc=0, stdout=SHOWN if command.startswith("df") else MOUNTS + hidden, stderr="")
 

@@ -59,13 +59,13 @@ def about(subject: str) -> Iterator[None]:
         raise type(error)(f"{subject}: {error}") from None
 
 
-def output(host: Host, command: str, *arguments: str) -> str:
-    """The output of a question that must succeed.
+def output(host: Host, command: str, *arguments: str, timeout_s: float | None = None) -> str:
+    """The output of a question that must succeed, within the host's bound or within ``timeout_s``.
 
     Raises:
         UnansweredError: it ended with another status than 0; says what was asked and what came back.
     """
-    result = host.run(command, *arguments)
+    result = host.run(command, *arguments, timeout_s=timeout_s)
     if result.rc != 0:
         asked = host.backend.quote(command, *arguments)
         said = (result.stderr or result.stdout).strip() or "nothing"

@@ -153,20 +153,9 @@ def verify_dump(
         )
     if "Permission denied" in whole.stderr:
         raise UnansweredError(f"host {host.name}: {dump.path} may not be read: {whole.stderr.strip()}")
-    end = _read(host, "zcat -- %s | tail -c 1024", dump.path, timeout_s)
-    digest = _read(host, "sha256sum -- %s", dump.path, timeout_s).lstrip("\\").split(" ", 1)[0]
+    end = output(host, "zcat -- %s | tail -c 1024", dump.path, timeout_s=timeout_s)
+    digest = output(host, "sha256sum -- %s", dump.path, timeout_s=timeout_s).lstrip("\\").split(" ", 1)[0]
     return DumpVerification(dump.name, whole.rc == 0, COMPLETE in end, digest, dict(digests).get(dump.name))
-
-
-def _read(host: Host, question: str, path: str, timeout_s: float | None) -> str:
-    """`output`, with a bound that fits a whole file."""
-    result = host.run(question, path, timeout_s=timeout_s)
-    if result.rc != 0:
-        raise UnansweredError(
-            f"host {host.name}: asked {question % path!r}, it ended with status {result.rc} and said: "
-            f"{result.stderr.strip() or 'nothing'}"
-        )
-    return str(result.stdout)
 
 
 def encryption(host: Host, file: StoredFile, timeout_s: float | None = None) -> Encryption:
