@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
+from opsverify.probes import absent
 from opsverify.probes.archives import (
     COMPLETE,
     StoredFile,
-    absent,
     encryption,
     files,
     files_below,

@@ -9,7 +9,7 @@ import pytest
 
 from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
-from opsverify.probes.certificates import on_disk
+from opsverify.probes.certificates import deployed, on_disk
 
 CAPTURED = Path(__file__).with_name("captured")
 
@@ -37,3 +37,8 @@ def test_a_file_without_a_certificate_is_an_error(local: Host, tmp_path: Path, t
 def test_a_file_that_is_not_there_is_an_error(local: Host) -> None:
     with pytest.raises(UnansweredError, match="No such file or directory"):
         on_disk(local, "/no/such.crt")
+
+
+def test_a_certificate_that_is_not_there_is_a_fact(local: Host) -> None:
+    assert deployed(local, "/no/such.crt") is None
+    assert deployed(local, str(CAPTURED / "tokenswap.crt")) == on_disk(local, str(CAPTURED / "tokenswap.crt"))

@@ -71,3 +71,19 @@ def output(host: Host, command: str, *arguments: str, timeout_s: float | None = 
         said = (result.stderr or result.stdout).strip() or "nothing"
         raise UnansweredError(f"host {host.name}: asked {asked!r}, it ended with status {result.rc} and said: {said}")
     return str(result.stdout)
+
+
+def absent(host: Host, path: str) -> bool:
+    """Whether there is no such file or folder.
+
+    That is a fact to judge by, where a requirement asks for it; what may not be looked at is none.
+
+    Raises:
+        UnansweredError: it cannot be told.
+    """
+    looked = host.run("stat -L -- %s", path)
+    if looked.rc == 1 and looked.stderr.strip().endswith("No such file or directory"):
+        return True
+    if looked.rc != 0:
+        raise UnansweredError(f"host {host.name}: {path} may not be looked at: {looked.stderr.strip() or 'no reason'}")
+    return False

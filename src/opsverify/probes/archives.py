@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
-from opsverify.probes import about, output
+from opsverify.probes import about, absent, output
 
 DUMP = re.compile(r"^backup_([0-9]{8}_[0-9]{6})\.sql\.gz\Z")
 COMPLETE = "-- PostgreSQL database dump complete"
@@ -65,22 +65,6 @@ class Encryption:
         """A session key, encrypted data, and a packet sequence that is whole."""
         whole = self.status == 0 and not self.missing
         return whole and bool(self.tags & KEY_TAGS) and bool(self.tags & DATA_TAGS)
-
-
-def absent(host: Host, path: str) -> bool:
-    """Whether there is no such file or folder.
-
-    That is a fact to judge by, where a requirement asks for it; what may not be looked at is none.
-
-    Raises:
-        UnansweredError: it cannot be told.
-    """
-    looked = host.run("stat -L -- %s", path)
-    if looked.rc == 1 and looked.stderr.strip().endswith("No such file or directory"):
-        return True
-    if looked.rc != 0:
-        raise UnansweredError(f"host {host.name}: {path} may not be looked at: {looked.stderr.strip() or 'no reason'}")
-    return False
 
 
 def files(host: Host, folder: str, zone: str = "UTC") -> tuple[StoredFile, ...]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from opsverify.channels.shell import Host
 from opsverify.channels.tls import TlsChannel
 from opsverify.errors import UnansweredError
-from opsverify.probes import Attempt, attempt, output
+from opsverify.probes import Attempt, absent, attempt, output
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ def on_disk(host: Host, path: str) -> Certificate:
         return _facts(x509.load_pem_x509_certificate(text.encode()))
     except ValueError as error:
         raise UnansweredError(f"host {host.name}: {path} holds no certificate: {error}") from None
+
+
+def deployed(host: Host, path: str) -> Certificate | None:
+    """The certificate that lies on disk to be served; None where there is no such file, which is a fact to judge by."""
+    return None if absent(host, path) else on_disk(host, path)
 
 
 def _facts(certificate: x509.Certificate) -> Certificate:
