@@ -139,6 +139,9 @@ def _bring_up(new_secrets: bool, mounted: bool) -> None:
     with step("Creating containers"):
         first = not _volumes()
         # Not nginx: it shares the node's network, and Compose 1.29 forgets that when the node does not run yet.
+        # And the node by itself first: Docker fills an empty volume from the image of whoever mounts it, and two that
+        # are created side by side get in each other's way.
+        engine.compose("up", "--no-start", "node")
         engine.compose("up", "--no-start", "--remove-orphans", *(name for name in SERVICES if name != "nginx"))
     _drop_stranded_nginx()
     if new_secrets:
