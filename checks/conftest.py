@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.shell import Host
 from opsverify.fixtures import Facts
 from opsverify.probes import containers as docker
-from opsverify.probes import machine
+from opsverify.probes import machine, scripts
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def everything(host: Host, fact: Facts) -> Sequence[docker.Container]:
 
 
 @pytest.fixture
-def containers(host: Host, service: profile.Service, everything: Any) -> Sequence[docker.Container]:
+def containers(host: Host, service: targets.Service, everything: Any) -> Sequence[docker.Container]:
     """The containers of the service that the check is about."""
     return docker.of_service(host, everything, service.name)
 
@@ -38,3 +38,23 @@ def usages(
 def filesystems(host: Host, fact: Facts) -> Sequence[machine.Filesystem]:
     """The host's filesystems on storage."""
     return fact(machine.filesystems, host)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def logs(
+    host: Host, containers: Sequence[docker.Container], fact: Facts
+) -> list[tuple[docker.Container, docker.Log | None]]:
+    """The end of each container's log; None where its driver keeps nothing."""
+    return [(each, None if each.log_driver == "none" else fact(docker.log, host, each.id)) for each in containers]
+
+
+@pytest.fixture
+def found(host: Host, script: targets.Script, fact: Facts) -> scripts.Script | None:
+    """The script that the check is about, as it lies on its host."""
+    return fact(scripts.script, host, script.path)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def runs(host: Host, script: targets.Script, fact: Facts) -> scripts.Runs | None:
+    """What is on record of the script's runs."""
+    return fact(scripts.runs, host, script.runs)  # type: ignore[no-any-return]

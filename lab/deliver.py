@@ -8,10 +8,10 @@ import io
 import tarfile
 
 from lab import images, logs, state
-from lab.settings import PROJECT, run
+from lab.settings import LINKS, PROJECT, run
 
 # User and group numbers, as the Dockerfiles set them.
-ROOT, API, POSTGRES, REDIS = 0, 2300, 2432, 2379
+ROOT, API, POSTGRES, REDIS, NOBODY = 0, 2300, 2432, 2379, 65534
 SSL_CERT, BACKUP_READERS, ADM = 2443, 2600, 4
 
 
@@ -19,6 +19,8 @@ SSL_CERT, BACKUP_READERS, ADM = 2443, 2600, 4
 REDIS_VERIFIER = (
     "resetkeys resetchannels -@all +ping +info +dbsize +config|get +slowlog|get +latency|latest +acl|whoami +acl|list"
 )
+# A managed service has no CONFIG for anybody.
+REDIS_MANAGED = REDIS_VERIFIER.replace(" +config|get", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,7 @@ def _acl() -> str:
         "user default off resetkeys resetchannels -@all\n"
         f"user admin on #{digest('redis_admin')} ~* &* +@all\n"
         f"user ops_verify on #{digest('redis_ops_verify')} {REDIS_VERIFIER}\n"
+        f"user ops_managed on #{digest('redis_ops_managed')} {REDIS_MANAGED}\n"
         f"user tokenswap on #{digest('redis_tokenswap')} ~ts:* resetchannels -@all +@all -@dangerous -@admin\n"
     )
 
@@ -96,6 +99,14 @@ def certificate() -> list[Item]:
     ]
 
 
+def link_certificate(name: str) -> list[Item]:
+    """What the stand-in of a link serves."""
+    return [
+        Item("stand-in-tls", f"{name}.{kind}", (state.CA / f"{name}.{kind}").read_bytes(), 0o400, NOBODY, NOBODY)
+        for kind in ("crt", "key")
+    ]
+
+
 def secrets() -> list[Item]:
     """All that the containers need to know."""
 
@@ -103,17 +114,23 @@ def secrets() -> list[Item]:
         return state.secret(name).encode()
 
     root_ca = (state.CA / "ca.crt").read_bytes()
-    pgpass = "".join(
-        f"postgres:5432:{database}:{role}:{state.secret('postgres_' + role)}\n"
-        for database, role in (("tokenswap", "tokenswap"), ("tokenswap", "backup"), ("replication", "backup"))
-    )
+
+    def pgpass(*entries: tuple[str, str]) -> bytes:
+        lines = (f"postgres:5432:{base}:{role}:{state.secret('postgres_' + role)}\n" for base, role in entries)
+        return "".join(lines).encode()
+
     items = [
         *certificate(),
         Item("node-state", "", None, 0o711),
         Item("node-state", "ssh_host_ed25519_key", (state.SSH / "host_ed25519").read_bytes(), 0o600),
         Item("node-state", "ssh_host_ed25519_key.pub", (state.SSH / "host_ed25519.pub").read_bytes(), 0o644),
         Item("node-state", "authorized_keys", (state.SSH / "id_ed25519.pub").read_bytes(), 0o644),
-        Item("node-state", "pgpass", pgpass.encode(), 0o600),
+        Item(
+            "node-state",
+            "pgpass",
+            pgpass(("tokenswap", "tokenswap"), ("tokenswap", "backup"), ("replication", "backup")),
+            0o600,
+        ),
         Item("node-state", "backup_passphrase", text("backup_passphrase"), 0o600),
         Item("api-secrets", "", None, 0o500, API, API),
         Item("api-secrets", "ca.crt", root_ca, 0o400, API, API),
@@ -121,9 +138,13 @@ def secrets() -> list[Item]:
         Item("pg-secrets", "", None, 0o500, POSTGRES, POSTGRES),
         Item("pg-secrets", "server.crt", (state.CA / "postgres.crt").read_bytes(), 0o400, POSTGRES, POSTGRES),
         Item("pg-secrets", "server.key", (state.CA / "postgres.key").read_bytes(), 0o400, POSTGRES, POSTGRES),
+        Item("pg-secrets", "ca.crt", root_ca, 0o400, POSTGRES, POSTGRES),
+        Item("pg-secrets", "replica.pgpass", pgpass(("replication", "replica")), 0o400, POSTGRES, POSTGRES),
         Item("redis-etc", "users.acl", _acl().encode(), 0o600, REDIS, REDIS),
+        Item("stand-in-tls", "", None, 0o500, NOBODY, NOBODY),
+        *(item for name in LINKS for item in link_certificate(name)),
     ]
-    for role in ("tokenswap", "ops_verify", "backup"):
+    for role in ("tokenswap", "ops_verify", "ops_managed", "backup", "replica"):
         items.append(Item("pg-secrets", role, text(f"postgres_{role}"), 0o400, POSTGRES, POSTGRES))
     return items
 

@@ -15,6 +15,7 @@ from lab.settings import COMPOSE_FILE, LAB, PROJECT, PROJECT_LABEL, SERVICE_LABE
 
 DOCKERD_PID = STATE / "dockerd.pid"
 DOCKERD_LOG = STATE / "dockerd.log"
+BESIDE_LABEL = "opsverify.lab.beside"  # a test's own container beside the stack, whatever service it claims to be
 PACKAGES = ["docker.io", "docker-compose", "mmdebstrap"]
 HOW = "install Docker and Compose (Debian: apt-get install docker.io docker-compose mmdebstrap) and start the engine"
 
@@ -119,6 +120,7 @@ def containers() -> dict[str, dict[str, Any]]:
         item["Config"]["Labels"][SERVICE_LABEL]: item
         for item in found
         if item["Config"]["Labels"].get("com.docker.compose.oneoff", "False") != "True"
+        and BESIDE_LABEL not in item["Config"]["Labels"]
     }
 
 

@@ -14,14 +14,30 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from lab import engine, images
 from lab.logs import now
-from lab.settings import PROJECT, SERVICES, Problem, ports, run
+from lab.settings import PROJECT, SERVER_NAME, SERVICES, STATE, Problem, ports, run
 
 DAYS = 41
 STEP = 120
+SCRAPE = 5
+# What is judged by its samples of the last day has them at the pace of the scrapes; and everything has in the last two
+# hours, so that windows over the seam cut off the same of a histogram's count as of its buckets.
+DENSE_SECONDS, DENSE_SECONDS_OF_ALL = 25 * 3600, 2 * 3600
+DENSE = {
+    "http_requests_total",
+    "http_request_duration_seconds_count",
+    "nodejs_heap_size_used_bytes",
+    "process_resident_memory_bytes",
+    "node_cpu_seconds_total",
+    "node_memory_MemAvailable_bytes",
+    "probe_success",
+    "up",
+}
+GAP_ENDED = 6 * 3600
+PAST = STATE / "past.om"
 VOLUME = f"{PROJECT}_prometheus-data"
 LABELS = {
     "node-exporter:9100": ("node", "node:9100"),
@@ -47,7 +63,15 @@ CPU_SHARES = {
     "irq": 0.0,
     "steal": 0.02,
 }
-MEMORY_MB = {"postgres": 150, "prometheus": 260, "tokenswap-api": 75, "node": 60, "nginx": 12, "redis": 14}
+MEMORY_MB = {
+    "postgres": 150,
+    "postgres-replica": 90,
+    "prometheus": 260,
+    "tokenswap-api": 75,
+    "node": 60,
+    "nginx": 12,
+    "redis": 14,
+}
 
 Live = dict[str, float]
 Shape = Callable[[int], float]
@@ -61,6 +85,11 @@ class Series:
     live: float
     shape: Shape
     counter: bool
+
+    @property
+    def family(self) -> str:
+        """The name without its labels."""
+        return self.name.split("{")[0]
 
 
 def query(expression: str, at: int | None = None) -> list[dict[str, object]]:
@@ -154,7 +183,7 @@ def _host(live: Live, end: int, cpu: float, memory: float) -> Iterator[Series]:
             yield Series(name, value, lambda at: 180_000 * (1.2 + _wave(at)), True)
 
 
-def _api(live: Live) -> Iterator[Series]:
+def _api(live: Live, end: int, heap_growth: float) -> Iterator[Series]:
     job, instance = LABELS["tokenswap-api:3000"]
 
     def series(name: str, labels: str, shape: Shape, counter: bool = True) -> Series:
@@ -179,12 +208,19 @@ def _api(live: Live) -> Iterator[Series]:
         yield series("http_request_duration_seconds_count", where, flow)
         yield series("http_request_duration_seconds_sum", where, lambda at, flow=flow: flow(at) * MEAN_SECONDS)  # type: ignore[misc]
     mib = 1024 * 1024
-    for name, low, swing in (
-        ("nodejs_heap_size_used_bytes", 18, 3),
-        ("process_resident_memory_bytes", 72, 4),
+    for name, low, swing, growth in (
+        ("nodejs_heap_size_used_bytes", 18, 3, heap_growth),
+        ("process_resident_memory_bytes", 72, 4, 0.0),
     ):
-        # Garbage collection: a saw tooth that does not climb.
-        yield series(name, "", lambda at, low=low, swing=swing: mib * (low + swing * (at // STEP % 15) / 15), False)  # type: ignore[misc]
+        # Garbage collection: a saw tooth, which climbs only where memory leaks.
+        yield series(
+            name,
+            "",
+            lambda at, low=low, swing=swing, growth=growth: (  # type: ignore[misc]
+                mib * (low * (1 + growth) ** ((at - end) / 86400) + swing * (at // STEP % 15) / 15)
+            ),
+            False,
+        )
 
 
 def _containers(database_bytes: float, end: int) -> Iterator[Series]:
@@ -200,47 +236,75 @@ def _containers(database_bytes: float, end: int) -> Iterator[Series]:
     yield Series(size, database_bytes, lambda at: database_bytes - (end - at) / 86400 * daily, False)
 
 
-def _samples(series: Series, times: range) -> Iterator[float]:
+def _reachable() -> Iterator[Series]:
+    """Everything was up, all the time."""
+    outside = ("outside", f"https://{SERVER_NAME}/health")
+    others = (("prometheus", "localhost:9090"), ("alertmanager", "alertmanager:9093"))
+    for job, instance in (*LABELS.values(), *others, outside):
+        yield Series(_name("up", "", job, instance), 1, _constant(1), False)
+    yield Series(_name("probe_success", "", *outside), 1, _constant(1), False)
+
+
+def _moments(end: int, dense: bool) -> list[int]:
+    """When a series has samples."""
+    start, seam = end - DAYS * 86400, end - (DENSE_SECONDS if dense else DENSE_SECONDS_OF_ALL)
+    return [*range(start, seam, STEP), *range(seam, end + 1, SCRAPE)]
+
+
+def _samples(series: Series, times: list[int]) -> Iterator[float]:
     if not series.counter:
         yield from map(series.shape, times)
         return
-    counted = list(accumulate(series.shape(at) * STEP for at in times))
+    counted = list(accumulate(series.shape(at) * (at - before) for before, at in pairwise([times[0] - STEP, *times])))
     offset = series.live - counted[-1]
     for value in counted:
         yield value + offset if value + offset >= 0 else value
 
 
-def _exposition(every: list[Series], end: int) -> bytes:
-    times = range(end - DAYS * 86400, end + 1, STEP)
-    parts = []
-    for series in every:
-        name = series.name
-        parts.append("".join(f"{name} {v:.3f} {at}\n" for at, v in zip(times, _samples(series, times), strict=True)))
-    return ("".join(parts) + "# EOF\n").encode()
+def _write(every: list[Series], end: int, gap_minutes: int) -> None:
+    """The past as promtool reads it, without the API's samples of the gap."""
+    times = {dense: _moments(end, dense) for dense in (False, True)}
+    gap = range(end - GAP_ENDED - gap_minutes * 60, end - GAP_ENDED)
+    api = 'job="{}"'.format(LABELS["tokenswap-api:3000"][0])
+    with PAST.open("w", encoding="ascii") as file:
+        for series in every:
+            name, moments = series.name, times[series.family in DENSE]
+            missing = gap if api in name else range(0)
+            samples = zip(moments, _samples(series, moments), strict=True)
+            file.write("".join(f"{name} {value:.3f} {at}\n" for at, value in samples if at not in missing))
+        file.write("# EOF\n")
+    PAST.chmod(0o644)  # promtool runs as Prometheus' own user
 
 
-def backfill(cpu: float = 0.35, memory: float = 0.45) -> None:
-    """Replace Prometheus' data by a made-up past with this mean CPU and memory use."""
+def backfill(cpu: float = 0.35, memory: float = 0.45, gap_minutes: int = 0, heap_growth: float = 0.0) -> None:
+    """Replace Prometheus' data by a made-up past.
+
+    With this mean CPU and memory use; with a gap of so many minutes in the API's series, six hours ago; and with a heap
+    of the API whose floor grew by this share a day to what it is now.
+    """
     live = _scrape()
     size = engine.inside("postgres", "psql", "-XAtqc", "SELECT pg_database_size('tokenswap')", user="postgres").strip()
     if not live or not size.isdigit():
         raise Problem("the node exporter, the API and PostgreSQL must run before Prometheus can be given a past")
     end = now()
-    every = [*_host(live, end, cpu, memory), *_api(live), *_containers(float(size), end)]
-    for job, instance in (
-        *LABELS.values(),
-        ("prometheus", "localhost:9090"),
-        ("alertmanager", "alertmanager:9093"),
-    ):
-        every.append(Series(_name("up", "", job, instance), 1, _constant(1), False))
+    every = [
+        *_host(live, end, cpu, memory),
+        *_api(live, end, heap_growth),
+        *_containers(float(size), end),
+        *_reachable(),
+    ]
+    _write(every, end, gap_minutes)
     container = engine.container_id("prometheus")
     run(["docker", "stop", "-t", "10", container])
+    # One block as long as promtool can make it: it reads the text once for each, and shorter ones would be two or more.
     script = (
-        "set -e; find /var/lib/prometheus -mindepth 1 -delete; cat > /tmp/past.om; promtool tsdb create-blocks-from "
-        "openmetrics --quiet --max-block-duration=1536h /tmp/past.om /var/lib/prometheus"
+        "set -e; find /var/lib/prometheus -mindepth 1 -delete; promtool tsdb create-blocks-from "
+        "openmetrics --quiet --max-block-duration=39366h /tmp/past.om /var/lib/prometheus"
     )
-    command = ["docker", "run", "--rm", "-i", "--network", "none", "-v", f"{VOLUME}:/var/lib/prometheus"]
+    mounts = ["-v", f"{VOLUME}:/var/lib/prometheus", "-v", f"{PAST}:/tmp/past.om:ro"]
+    command = ["docker", "run", "--rm", "--network", "none", *mounts, "--entrypoint", "sh", images.tag("prometheus")]
     try:
-        run([*command, "--entrypoint", "sh", images.tag("prometheus"), "-c", script], stdin=_exposition(every, end))
+        run([*command, "-c", script])
     finally:
+        PAST.unlink()
         run(["docker", "start", container])

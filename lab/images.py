@@ -20,6 +20,10 @@ INPUTS_LABEL = "opsverify.lab.inputs"
 PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
+# A service without a folder of its own runs another one's image.
+BUILT = tuple(name for name in SERVICES if (IMAGES / name).is_dir())
+
+
 def tag(name: str) -> str:
     """The image of a service."""
     return f"tokenswap-lab/{name}"
@@ -105,7 +109,7 @@ def ensure() -> bool:
     """Build what is missing or out of date; True when anything was built."""
     os.environ["DOCKER_BUILDKIT"] = "0"
     wanted = {"base": _digest("base", "")}
-    wanted |= {name: _digest(name, wanted["base"]) for name in SERVICES}
+    wanted |= {name: _digest(name, wanted["base"]) for name in BUILT}
     stale = [name for name, digest in wanted.items() if _label(tag(name)) != digest]
     if not stale:
         return False
@@ -124,7 +128,7 @@ def ensure() -> bool:
 
 def remove() -> None:
     """Remove what we built; Debian's image too when we made it."""
-    run(["docker", "rmi", "-f", *(tag(name) for name in ("base", *SERVICES))], check=False)
+    run(["docker", "rmi", "-f", *(tag(name) for name in ("base", *BUILT))], check=False)
     run(["docker", "image", "prune", "-f", "--filter", f"label={OURS_LABEL}"], check=False)
     if _label(DEBIAN, OURS_LABEL):
         run(["docker", "rmi", DEBIAN], check=False)

@@ -1,4 +1,4 @@
-"""Requests of many customers at once, for the lab."""
+"""Work for the lab: requests of many customers at once, and the application's statements many times over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
+from lab import engine
 from lab.settings import SERVER_NAME, ports
+
+# As the application would ask; PostgreSQL takes those that differ in a number or a name only for the same statement.
+STATEMENTS = (
+    "SELECT usd, at FROM prices WHERE symbol = 'ETH' ORDER BY at DESC LIMIT {}",
+    "SELECT count(*) AS swaps, sum(amount_in) AS volume FROM swaps WHERE user_id = {}",
+    "SELECT id, owner, created_at FROM api_keys WHERE revoked_at IS NULL AND id <> {}",
+)
 
 
 def traffic(requests: int, parallel: int = 32) -> dict[int, int]:
@@ -32,3 +40,16 @@ def traffic(requests: int, parallel: int = 32) -> dict[int, int]:
         for status in pool.map(send, range(requests)):
             counted[status] = counted.get(status, 0) + 1
     return counted
+
+
+def statements(calls: int = 150) -> None:
+    """Run each of STATEMENTS that many times as the application's role, in one session."""
+    login = (
+        "env",
+        "PGPASSFILE=/var/lib/lab/pgpass",
+        "PGSSLMODE=verify-full",
+        "PGSSLROOTCERT=/etc/ssl/certs/lab-root-ca.crt",
+    )
+    lines = "".join(f"{statement.format(10 + call)};\n" for call in range(calls) for statement in STATEMENTS)
+    psql = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "tokenswap", "-w", "-h", "postgres", "tokenswap")
+    engine.inside("node", *login, *psql, stdin=lines.encode())

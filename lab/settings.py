@@ -22,13 +22,17 @@ SERVICES = (
     "nginx",
     "tokenswap-api",
     "postgres",
+    "postgres-replica",
     "redis",
     "prometheus",
     "alertmanager",
     "node-exporter",
+    "blackbox",
     "stand-ins",
+    "dns",
 )
 SERVER_NAME = "api.tokenswap.io"
+LINKS = {name: f"{name}.tokenswap.io" for name in ("grafana", "kibana", "status", "docs")}
 
 DEFAULT_PORTS = {
     "SSH": 12222,
@@ -42,6 +46,7 @@ DEFAULT_PORTS = {
     "KIBANA": 15601,
     "STATUS": 18081,
     "DOCS": 18082,
+    "DNS": 15353,
 }
 
 

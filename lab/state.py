@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab import pki
-from lab.settings import SERVER_NAME, STATE, ports
+from lab.settings import LINKS, SERVER_NAME, STATE, ports
 
 CA = STATE / "ca"
 SECRETS = STATE / "secrets"
@@ -16,12 +16,20 @@ SSH = STATE / "ssh"
 SECRET_NAMES = (
     "postgres_tokenswap",
     "postgres_ops_verify",
+    "postgres_ops_managed",
     "postgres_backup",
+    "postgres_replica",
     "redis_tokenswap",
     "redis_ops_verify",
+    "redis_ops_managed",
     "redis_admin",
     "backup_passphrase",
 )
+CERTIFICATES = {
+    "tokenswap": [SERVER_NAME],
+    "postgres": ["postgres", "postgres-replica", "localhost", "127.0.0.1"],
+    **{name: [server_name] for name, server_name in LINKS.items()},
+}
 RENEW_BELOW_DAYS = 45
 
 
@@ -60,7 +68,7 @@ def make() -> bool:
     if not (SSH / "known_hosts").exists() or (SSH / "known_hosts").read_text() != known_hosts:
         (SSH / "known_hosts").write_text(known_hosts)
     pki.make_authorities(CA)
-    for name, names in (("tokenswap", [SERVER_NAME]), ("postgres", ["postgres", "localhost", "127.0.0.1"])):
+    for name, names in CERTIFICATES.items():
         if pki.days_left(CA / f"{name}.crt") < RENEW_BELOW_DAYS:
             certificate, key = pki.issue(pki.load_issuer(CA), names, days=90)
             (CA / f"{name}.crt").write_bytes(certificate)

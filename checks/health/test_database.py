@@ -1,8 +1,8 @@
-"""PostgreSQL accepts connections, lets its users in, has connections left, and nothing in it hangs."""
+"""PostgreSQL accepts connections, lets its users in, has connections left, nothing hangs, replicas keep up."""
 
 import pytest
 
-from opsverify.probes import postgres
+from opsverify.probes import postgres, replication
 from opsverify.rules import health
 
 
@@ -28,3 +28,10 @@ def test_connections_leave_head_room(database, fact, limits, judge):
 def test_nothing_hangs(database, fact, limits, judge):
     """One forgotten transaction blocks vacuum, then locks, then everyone behind it."""
     judge(health.nothing_hangs(fact(postgres.sessions, database), limits))
+
+
+@pytest.mark.requirement("HLT-PG-05")
+def test_replica_keeps_up(database, replica, fact, limits, judge):
+    """A replica that stopped streaming still answers queries, with yesterday's balances; and it is no fail-over."""
+    name = replica.application_name or replica.name
+    judge(health.replica_keeps_up(fact(replication.replica, database, name), limits))

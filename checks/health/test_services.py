@@ -21,3 +21,9 @@ def test_service_comes_back_by_itself(containers, limits, judge):
 def test_service_keeps_within_its_memory(usages, limits, now, judge):
     """Without a limit one leaking container takes the whole host with it; close to it, the kernel kills."""
     judge(health.resources(usages, limits, now))
+
+
+@pytest.mark.requirement("HLT-LOG-01")
+def test_service_is_heard(service, logs, limits, now, judge):
+    """A service that has gone silent hangs, or logs where nobody looks; without a driver its last words are lost."""
+    judge(health.logs_kept(logs, limits, now, continuous=service.logs == "continuous"))

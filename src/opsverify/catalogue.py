@@ -40,6 +40,11 @@ TargetKind = Literal[
     "link.status",
     "link.docs",
     "backups",
+    "replica",
+    "vantage",
+    "script.daily",
+    "script.verify-backup",
+    "script.audit",
     "program",
 ]
 

@@ -25,5 +25,9 @@ class UnreachableError(UnansweredError):
     """The target could not be reached at all; it is not asked again in this run."""
 
 
+class CarrierError(UnreachableError):
+    """The way to a target is broken (ssh, docker exec): nothing is known of the target, not even that it is down."""
+
+
 class InsufficientFactsError(UnansweredError):
     """There was an answer, but too little (or too old) to judge by."""

@@ -8,15 +8,20 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from opsverify import profile
+from opsverify.baseline import Baseline
 from opsverify.channels.cache import CacheChannel
+from opsverify.channels.document import DocumentChannel
+from opsverify.channels.names import NamesChannel
 from opsverify.channels.shell import Host
 from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
 from opsverify.channels.web import WebChannel
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, unmet
+from opsverify.probes import documents
+from opsverify.probes.documents import Attested
 from opsverify.record import recorder_of
+from opsverify.roster import Roster
 from opsverify.run import Run, Subject
 
 F = TypeVar("F")
@@ -45,39 +50,30 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 def _of_kind(kind: str) -> Any:
     @pytest.fixture(name=kind)
     def target(run: Run, subject: Subject) -> Any:
-        if subject.kind.partition(".")[0] != kind:
-            raise pytest.UsageError(f"{subject.requirement} is about a {subject.kind}, not about a {kind}")
-        return run.channel(kind, subject.target)
+        if subject.kind.partition(".")[0] == kind:
+            return run.channel(kind, subject.target)
+        named = getattr(run.profile.target(subject.kind, subject.target), kind, None)
+        if not isinstance(named, str):
+            raise pytest.UsageError(f"{subject.requirement}: a {subject.kind} has no {kind} in the profile")
+        return run.channel(kind, named)
 
     return target
 
 
+# Each is the target that the check is about, or the one that this target names: its host, its database.
+host = _of_kind("host")
 database = _of_kind("database")
+replica = _of_kind("replica")
 cache = _of_kind("cache")
 api = _of_kind("api")
 websocket = _of_kind("websocket")
+link = _of_kind("link")
+vantage = _of_kind("vantage")
 listener = _of_kind("listener")
 prometheus = _of_kind("prometheus")
 service = _of_kind("service")
+script = _of_kind("script")
 backups = _of_kind("backups")
-
-
-@pytest.fixture
-def host(run: Run, subject: Subject) -> Host:
-    """testinfra's host, guarded and recorded: the target itself, or the host that the target lives on."""
-    spec: Any = run.profile.target(subject.kind, subject.target)
-    match spec:
-        case profile.Host():
-            name = spec.name
-        case profile.Service() | profile.Backups():
-            name = spec.host
-        case profile.Cache():
-            name = spec.config_file.host
-        case profile.Listener():
-            name = spec.certificate.host
-        case _:
-            raise pytest.UsageError(f"{subject.requirement}: a {subject.kind} has no host in the profile")
-    return cast(Host, run.channel("host", name))
 
 
 @pytest.fixture
@@ -92,6 +88,53 @@ def fact(run: Run, request: pytest.FixtureRequest) -> Facts:
         return cast(F, found.value)
 
     return get
+
+
+@pytest.fixture
+def program(run: Run) -> DocumentChannel:
+    """What people keep on file. There is one of it, whatever the check is about."""
+    return cast(DocumentChannel, run.channel("program", run.profile.program.name))
+
+
+@pytest.fixture
+def names(run: Run) -> NamesChannel:
+    """The name server that tells whether a domain takes mail."""
+    return cast(NamesChannel, run.channel("names", run.profile.program.name))
+
+
+@pytest.fixture
+def roster(program: DocumentChannel, fact: Facts, request: pytest.FixtureRequest) -> Roster | None:
+    """The roster, None when there is none; a check that passes by it is attested."""
+    found: Roster | None = fact(documents.roster, program)
+    if found is not None:
+        recorder_of(request.node).rest_on(found.shown("The roster: contacts, people, shifts and levels of escalation"))
+    return found
+
+
+@pytest.fixture
+def attestation(
+    program: DocumentChannel, subject: Subject, fact: Facts, request: pytest.FixtureRequest
+) -> Attested | None:
+    """What was attested last of the requirement on its target, None when nothing was."""
+    found: Attested | None = fact(documents.attestation, program, subject.requirement, subject.target)
+    if found is not None:
+        recorder_of(request.node).rest_on(found.entry.shown())
+    return found
+
+
+@pytest.fixture
+def baseline(program: DocumentChannel, fact: Facts, request: pytest.FixtureRequest) -> Baseline | None:
+    """The performance baseline, None when there is none."""
+    found: Baseline | None = fact(documents.baseline, program)
+    if found is not None:
+        recorder_of(request.node).rest_on(found.shown())
+    return found
+
+
+@pytest.fixture
+def missing(run: Run, subject: Subject) -> str:
+    """What it means for the requirement that something is not there: ``fail`` or ``error``."""
+    return run.catalogue[subject.requirement].missing
 
 
 @pytest.fixture
@@ -133,18 +176,28 @@ __all__ = [
     "TlsChannel",
     "WebChannel",
     "api",
+    "attestation",
     "backups",
+    "baseline",
     "cache",
     "database",
     "fact",
     "host",
     "judge",
     "limits",
+    "link",
     "listener",
+    "missing",
+    "names",
     "now",
+    "program",
     "prometheus",
+    "replica",
+    "roster",
     "run",
+    "script",
     "service",
     "subject",
+    "vantage",
     "websocket",
 ]

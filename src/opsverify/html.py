@@ -159,6 +159,8 @@ class HtmlReport:
         if exemption:
             approval = f"approved by {exemption['approved_by']}, until {exemption['expires']}"
             texts["Not applicable 不适用"] = safe(f"{exemption['reason']} ({approval})")
+        if entry["statements"]:
+            texts["Attested 书面确认"] = "<br>".join(map(_statement, entry["statements"]))
         seen = observations(entry)
         if seen:
             texts["Observed 实测"] = _table(seen)
@@ -166,6 +168,11 @@ class HtmlReport:
         texts["Check 检查项"] = safe(entry["check"])
         listed = "".join(f"<dt>{title}</dt><dd>{text}</dd>" for title, text in texts.items())
         return f'<div class="details">{"".join(parts)}<dl>{listed}</dl></div>'
+
+
+def _statement(said: dict[str, str]) -> str:
+    reviewed = f"by {said['by']}, reviewed by {said['reviewed_by']}, {said['date']}, good until {said['expires']}"
+    return safe(f"{said['statement']} ({reviewed})")
 
 
 def _cells(entry: Entry, state: State) -> list[str]:

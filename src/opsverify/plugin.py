@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from opsverify import catalogue, profile
+from opsverify import catalogue, documents, profile
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
@@ -72,6 +72,7 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue, checks: Path) ->
                 f"{loaded.file}: not_applicable {entry.requirement}: no target {entry.target!r} "
                 f"(it applies to: {', '.join(known) or 'none'})"
             )
+    documents.read(documents.of(loaded, config.rootpath), loaded, demands, now.date())
     worker = getattr(config, "workerinput", None)
     if worker is None:
         identity, name = new_id(now)
@@ -199,7 +200,7 @@ def pytest_runtest_makereport(
     recorder.use(run.transcript.ids_since(item.stash.get(EXCHANGES, 0)))
     if isinstance(failure, OpsverifyError):
         report.longrepr = str(failure)  # the message is written for people, a traceback is not
-    if report.outcome == "passed" and call.when == "call" and recorder.state != "pass":
+    if report.outcome == "passed" and call.when == "call" and recorder.state not in GREEN:
         report.outcome, report.longrepr = "failed", recorder.message
     report.nodeid = _plain(item.nodeid)
     entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid)

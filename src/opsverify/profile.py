@@ -14,196 +14,29 @@ import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
-from zoneinfo import ZoneInfo
+from typing import Any, NamedTuple, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 
 from opsverify.catalogue import Strict, TargetKind, Text, first_problem
 from opsverify.errors import UsageError
-from opsverify.redaction import SHORTEST_SECRET
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/\S*$")]
-Seconds = Annotated[float, Field(gt=0, le=300)]
-CONNECTIONS = ("local", "ssh", "docker", "podman", "kubectl", "ansible")
-
-
-def _address(value: str) -> str:
-    host, separator, port = value.rpartition(":")
-    if not (separator and host and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError("expected host:port")
-    return value
-
-
-def _connection(value: str) -> str:
-    scheme, separator, _ = value.partition("://")
-    if not separator or scheme not in CONNECTIONS:
-        raise ValueError(f"expected one of {', '.join(f'{each}://…' for each in CONNECTIONS)}")
-    return value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):  # unknown, no name at all, or the name of a folder of them
-        raise ValueError("expected the name of a time zone, such as UTC or Europe/Berlin") from None
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
-
-
-class Target(Protocol):
-    """Anything of a profile that a requirement can be verified on."""
-
-    @property
-    def name(self) -> str: ...
-
-
-class Secret(Strict):
-    """A reference to a secret; its value is loaded with the profile and never written anywhere."""
-
-    env: Text | None = None
-    file: Text | None = None
-
-    @model_validator(mode="after")
-    def _one_reference(self) -> Self:
-        if (self.env is None) == (self.file is None):
-            raise ValueError('expected { env = "NAME" } or { file = "path" }')
-        return self
-
-    def load(self, root: Path, key: str) -> SecretStr:
-        """Read the secret.
-
-        Raises:
-            UsageError: the variable is not set, or the file is not readable or empty.
-        """
-        if self.env is not None:
-            value = os.environ.get(self.env, "")
-            problem = f"environment variable {self.env} is not set"
-        else:
-            path = root / str(self.file)
-            try:
-                value = path.read_text(encoding="utf-8").strip()
-                problem = f"secret file {self.file} is empty"
-            except OSError as error:
-                value, problem = "", f"secret file {self.file} cannot be read: {error.strerror}"
-        if not value:
-            raise UsageError(f"{key}: {problem}")
-        if len(value) < SHORTEST_SECRET:
-            raise UsageError(
-                f"{key}: the secret is shorter than {SHORTEST_SECRET} characters; it could not be redacted"
-            )
-        return SecretStr(value)
-
-
-class FileOnHost(Strict):
-    """A file on one of the profile's hosts."""
-
-    host: Name
-    path: AbsolutePath
-
-
-class Host(Strict):
-    """A machine that runs the system, asked through a shell."""
-
-    name: Name
-    connection: Annotated[str, AfterValidator(_connection)]
-    identity_file: Text | None = None
-    known_hosts: Text | None = None
-    timeout_s: Seconds = 10
-    docker_api: (
-        Annotated[str, StringConstraints(pattern=r"^(http://(127\.0\.0\.1|localhost):\d+|unix:///\S+)$")] | None
-    ) = None
-    compose_project: Name | None = None
-    shared_engine: bool = False
-
-
-class Service(Strict):
-    """A container service of the inventory (its Compose service name)."""
-
-    name: Name
-    role: Name
-    host: Name
-
-
-class Database(Strict):
-    """A PostgreSQL server, asked as the read-only account of docs/granting.md."""
-
-    name: Name
-    address: Address
-    dbname: Text
-    user: Text
-    password: Secret
-    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
-    sslrootcert: Text | None = None
-    timeout_s: Seconds = 10
-
-
-class Cache(Strict):
-    """A Redis server, asked as the read-only ACL user of docs/granting.md."""
-
-    name: Name
-    address: Address
-    user: Text
-    password: Secret
-    tls: bool = False
-    ca: Text | None = None
-    timeout_s: Seconds = 10
-    config_file: FileOnHost
-
-
-class Endpoint(Strict):
-    """An HTTP server. ``connect`` dials another address while name, SNI and certificate stay those of ``url``."""
-
-    name: Name
-    url: Annotated[str, StringConstraints(pattern=r"^(https?|wss?)://[^\s/]+(/\S*)?$")]
-    connect: Address | None = None
-    ca: Text | None = None
-    timeout_s: Seconds = 10
-
-
-class Prometheus(Endpoint):
-    """A Prometheus server and what it is expected to know."""
-
-    api_job: Text
-    instances: Annotated[list[Text], Field(min_length=1)]
-
-
-class Listener(Strict):
-    """A TLS listener: where it is dialled, by which name, and the file its certificate is deployed from."""
-
-    name: Name
-    server_name: Text
-    connect: Address
-    ca: Text | None = None
-    certificate: FileOnHost
-    timeout_s: Seconds = 10
-
-
-class Backups(Strict):
-    """A backup store on a host: the folder of database dumps, its manifest, and the folders that hold secrets.
-
-    ``timezone`` is that of the times in the names of dumps; ``timeout_s`` bounds the reading of one whole file.
-    """
-
-    name: Name
-    host: Name
-    database: AbsolutePath
-    manifest: AbsolutePath
-    sensitive: Annotated[list[AbsolutePath], Field(min_length=1)]
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    timeout_s: Annotated[float, Field(gt=0, le=7200)] = 600
+from opsverify.targets import (
+    Backups,
+    Cache,
+    Database,
+    Endpoint,
+    Host,
+    Link,
+    Listener,
+    Name,
+    Program,
+    Prometheus,
+    Replica,
+    Script,
+    Service,
+    Target,
+    Vantage,
+)
 
 
 class NotApplicable(Strict):
@@ -226,12 +59,17 @@ class Profile(BaseModel):
     hosts: list[Host] = []
     services: list[Service] = []
     databases: list[Database] = []
+    replicas: list[Replica] = []
     caches: list[Cache] = []
     apis: list[Endpoint] = []
     websockets: list[Endpoint] = []
+    links: list[Link] = []
+    vantages: list[Vantage] = []
+    scripts: list[Script] = []
     listeners: list[Listener] = []
     prometheus: list[Prometheus] = []
     backups: list[Backups] = []
+    program: Program = Program()
     not_applicable: list[NotApplicable] = []
     limits: dict[str, dict[str, Any]] = {}
 
@@ -242,17 +80,25 @@ class Profile(BaseModel):
             for name in names:
                 if names.count(name) > 1:
                     raise ValueError(f"{kind}: the name {name!r} is given twice")
-        hosts = {each.name for each in self.hosts}
-        for key, host in self._host_references():
-            if host not in hosts:
-                raise ValueError(f"{key}: host {host!r} is not among hosts ({', '.join(sorted(hosts)) or 'none'})")
+        for key, kind, name in self._references():
+            known = sorted(each.name for each in self._inventory()[kind])
+            if name not in known:
+                raise ValueError(f"{key}: {name!r} is no {kind} of this profile (it has: {', '.join(known) or 'none'})")
+        for kind, targets in (("databases", self.databases), ("caches", self.caches)):
+            for each in targets:
+                if each.via and not self.target("host", each.via).connection.startswith("ssh://"):
+                    raise ValueError(f"{kind}.{each.name}.via: host {each.via!r} is not reached over ssh://")
         return self
 
-    def _host_references(self) -> Iterator[tuple[str, str]]:
-        yield from ((f"services.{each.name}.host", each.host) for each in self.services)
-        yield from ((f"backups.{each.name}.host", each.host) for each in self.backups)
-        yield from ((f"caches.{each.name}.config_file.host", each.config_file.host) for each in self.caches)
-        yield from ((f"listeners.{each.name}.certificate.host", each.certificate.host) for each in self.listeners)
+    def _references(self) -> Iterator[tuple[str, str, str]]:
+        """Every name of another target: key, kind, name."""
+        inventory = self._inventory()
+        for kind in ("service", "backups", "cache", "listener", "script"):
+            yield from ((f"{kind} {each.name}: host", "host", each.host) for each in inventory[kind] if each.host)
+        for kind in ("database", "cache"):
+            yield from ((f"{kind} {each.name}: via", "host", each.via) for each in inventory[kind] if each.via)
+        yield from ((f"replica {each.name}: database", "database", each.database) for each in self.replicas)
+        yield from ((f"vantage {each.name}: prometheus", "prometheus", each.prometheus) for each in self.vantages)
 
     def _inventory(self) -> dict[str, list[Any]]:
         return {
@@ -265,6 +111,11 @@ class Profile(BaseModel):
             "listener": self.listeners,
             "prometheus": self.prometheus,
             "backups": self.backups,
+            "replica": self.replicas,
+            "link": self.links,
+            "vantage": self.vantages,
+            "script": self.scripts,
+            "program": [self.program],
         }
 
     def targets(self, kind: TargetKind) -> list[Target]:
@@ -273,7 +124,7 @@ class Profile(BaseModel):
         found: list[Target] = self._inventory().get(kind_, [])
         return [each for each in found if not role or getattr(each, "role", None) == role]
 
-    def target(self, kind: TargetKind, name: str) -> Target:
+    def target(self, kind: TargetKind, name: str) -> Any:
         """The target of that kind and name."""
         return next(each for each in self.targets(kind) if each.name == name)
 
@@ -283,8 +134,14 @@ class Profile(BaseModel):
         match found:
             case Host():
                 return found.name
-            case Service() | Backups():
+            case Service() | Backups() | Script():
                 return found.host
+            case Database(via=str(via)) | Cache(via=str(via)):
+                return via
+            case Replica():
+                return self.place("database", found.database)
+            case Vantage():
+                return self.place("prometheus", found.prometheus)
             case _:
                 return f"{kind}-{name}"
 
@@ -305,8 +162,10 @@ class LoadedProfile(NamedTuple):
     secrets: dict[str, SecretStr]
 
 
-def load(name: str, root: Path, *, today: date) -> LoadedProfile:
+def load(name: str, root: Path, *, today: date, secrets: bool = True) -> LoadedProfile:
     """Read and validate a profile by name (below ``profiles/``) or by the path of its file.
+
+    Whoever asks no system anything needs no ``secrets``.
 
     Raises:
         UsageError: one line with file and key for anything that is not as it must be.
@@ -329,12 +188,13 @@ def load(name: str, root: Path, *, today: date) -> LoadedProfile:
     for entry in profile.not_applicable:
         if entry.expires < today:
             raise UsageError(f"{shown}: not_applicable {entry.requirement}: expired on {entry.expires}; review it")
-    secrets = {
+    loaded = {
         f"{kind}.{each.name}": each.password.load(root, f"{shown}: {kind}.{each.name}.password")
         for kind, targets in (("databases", profile.databases), ("caches", profile.caches))
         for each in targets
+        if secrets
     }
-    return LoadedProfile(profile, file, hashlib.sha256(text.encode()).hexdigest(), secrets)
+    return LoadedProfile(profile, file, hashlib.sha256(text.encode()).hexdigest(), loaded)
 
 
 def _expand(value: Any, file: str, key: tuple[str, ...]) -> Any:

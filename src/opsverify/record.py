@@ -38,6 +38,7 @@ class Recorder:
     message: str = ""
     observations: list[Observation] = field(default_factory=list)
     exchanges: list[str] = field(default_factory=list)
+    statements: list[Entry] = field(default_factory=list)
     duration_s: float = 0.0
 
     def observe(self, observations: Iterable[Observation]) -> None:
@@ -48,12 +49,18 @@ class Recorder:
         """Keep the ids of exchanges that the verdict rests on."""
         self.exchanges += [each for each in exchanges if each not in self.exchanges]
 
+    def rest_on(self, statement: Entry) -> None:
+        """Keep a person's dated statement that the verdict rests on: it can make it attested, never pass."""
+        self.statements += [statement] if statement not in self.statements else []
+
     def end_phase(self, when: str, failure: BaseException | None, duration_s: float) -> None:
         """Take note of how a phase (setup, call, teardown) ended."""
         self.duration_s += duration_s
         if failure is None:
             if when == "call" and not self.observations:
                 self._conclude("error", "the check passed without observing anything; it cannot have shown anything")
+            elif when == "call" and self.statements:
+                self._conclude("attested", "")
         elif isinstance(failure, pytest.skip.Exception):
             self._conclude("not-applicable" if self.exemption else "not-tested", str(failure.msg))
         elif when == "call" and isinstance(failure, AssertionError | pytest.fail.Exception):
@@ -65,7 +72,7 @@ class Recorder:
             self._conclude("error", str(failure) if known else f"{type(failure).__name__}: {failure}")
 
     def _conclude(self, state: State, message: str) -> None:
-        if self.state == "pass":
+        if self.state in ("pass", "attested"):
             self.state, self.message = state, message
 
     def entry(self, subject: Subject, requirement: Requirement, node: str) -> Entry:
@@ -87,6 +94,7 @@ class Recorder:
             "remedy": requirement.remedy,
             "remedy_zh": requirement.remedy_zh,
             "not_applicable": self.exemption.model_dump(mode="json") if self.exemption else None,
+            "statements": self.statements,
             "exchanges": self.exchanges,
             "duration_s": round(self.duration_s, 4),
             "check": node,

@@ -20,7 +20,7 @@ PATTERNS = (
     # A container's environment, whole: names of variables do not tell which of them are secret.
     (re.compile(r'("Env"\s*:\s*\[)(?:\s*"(?:[^"\\]|\\.)*"\s*,?)+'), 1),
     (re.compile(r"(?i)(authorization:\s*\w+\s+)\S+"), 1),
-    (re.compile(r"(\b\w{1,32}://[^\s:/@]{1,200}:)[^\s@]{1,500}(?=@)"), 1),
+    (re.compile(r"(\b\w{1,32}://[^\s:/@]{1,200}:)[^\s@]{1,500}+(?=@)"), 1),
     (re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL), 1),
     (re.compile(r"(#)[0-9a-f]{64}\b"), 1),  # a password hash in Redis' ACL LIST
     (re.compile(r"(SCRAM-SHA-256\$)\S+"), 1),

@@ -11,13 +11,16 @@ import subprocess  # noqa: TID251  only to ask git which commit this is
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from opsverify import __version__, catalogue, profile
-from opsverify.channels.base import Channel
+from opsverify import __version__, catalogue, documents, profile, targets
+from opsverify.channels.base import Channel, Dial
 from opsverify.channels.cache import CacheChannel
+from opsverify.channels.document import DocumentChannel
+from opsverify.channels.names import NamesChannel
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
@@ -36,6 +39,10 @@ DEPENDENCIES = (
     "cryptography",
     "pydantic",
     "prometheus-client",
+    "phonenumbers",
+    "email-validator",
+    "dnspython",
+    "tomlkit",
 )
 
 
@@ -113,21 +120,31 @@ class Run:
         return self.channels[key]
 
     def _open(self, kind: str, name: str) -> Any:
-        spec: Any = self.profile.target(kind, name)  # type: ignore[arg-type]
+        spec: Any = self.profile.program if kind == "names" else self.profile.target(kind, name)  # type: ignore[arg-type]
         where = (self.root, self.transcript)
+        opened: Any = spec
         match kind:
             case "host":
-                return Host(ShellChannel(spec, *where), spec)
+                opened = Host(ShellChannel(spec, *where), spec)
             case "database":
-                return SqlChannel(spec, self._secret(f"databases.{name}"), *where)
+                opened = SqlChannel(spec, self._secret(f"databases.{name}"), *where, dial=self._dial(spec))
             case "cache":
-                return CacheChannel(spec, self._secret(f"caches.{name}"), *where)
+                opened = CacheChannel(spec, self._secret(f"caches.{name}"), *where, dial=self._dial(spec))
             case "listener":
-                return TlsChannel(spec, *where)
-            case "api" | "websocket" | "prometheus":
-                return WebChannel(spec, *where)
-            case _:
-                return spec
+                opened = TlsChannel(spec, *where)
+            case "api" | "websocket" | "prometheus" | "link":
+                opened = WebChannel(spec, *where)
+            case "program":
+                opened = DocumentChannel(name, documents.of(self.loaded, self.root), self.transcript)
+            case "names":
+                opened = NamesChannel(spec, self.transcript)
+        return opened
+
+    def _dial(self, spec: targets.Database | targets.Cache) -> Dial | None:
+        """Through the ssh of the host that the profile routes it by, where it does."""
+        if spec.via is None:
+            return None
+        return partial(self.channel("host", spec.via).channel.forward, spec.address)
 
     def _secret(self, key: str) -> str:
         return self.loaded.secrets[key].get_secret_value()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -63,19 +64,24 @@ def lab() -> None:
 
 @pytest.fixture
 def verify(tmp_path: Path) -> Verify:
-    """``verify(*pytest_arguments, append="")``: run the checks against the lab; ``append`` adds to its profile."""
+    """``verify(*pytest_arguments)``: run the checks against the lab.
+
+    ``replace`` changes its profile, ``append`` adds to it.
+    """
 
     def run(
         *arguments: str,
         append: str = "",
-        replace: tuple[str, str] = ("", ""),
+        replace: Mapping[str, str] = MappingProxyType({}),
         paths: tuple[str, ...] = ("checks",),
         root: Path = ROOT,
     ) -> Outcome:
         profile = tmp_path / "lab.toml"
         text = (ROOT / "profiles/lab/profile.toml").read_text(encoding="utf-8")
-        assert replace[0] in text
-        profile.write_text(text.replace(*replace) + append, encoding="utf-8")
+        for old, new in replace.items():
+            assert old in text
+            text = text.replace(old, new)
+        profile.write_text(text + append, encoding="utf-8")
         reports = tmp_path / "reports"
         command = [sys.executable, "-m", "pytest", *paths, "--profile", str(profile), "--reports", str(reports)]
         done = subprocess.run(

@@ -26,7 +26,7 @@ def test_a_healthy_lab_is_all_green(verify: Verify) -> None:
     assert outcome.results["run"]["verdict"] == "met"
     assert not outcome.results["run"]["partial"]
     assert outcome.results["population"]["reconciled"]
-    assert set(outcome.states.values()) == {"pass"}
+    assert set(outcome.states.values()) == {"pass", "attested"}
     assert "MEETS THE MANUAL" in outcome.output
     assert time.monotonic() - begun < 60
     for name in ("results.json", "transcript.jsonl", "report.html", "junit.xml"):
@@ -75,7 +75,7 @@ def test_a_node_id_chooses_one_check(verify: Verify) -> None:
 
 
 def test_an_unreachable_host_costs_one_time_out_and_turns_nothing_green_or_red(verify: Verify) -> None:
-    outcome = verify(replace=("127.0.0.1:${LAB_PORT_SSH:-12222}", "127.0.0.1:1"))
+    outcome = verify(replace={"127.0.0.1:${LAB_PORT_SSH:-12222}": "127.0.0.1:1"})
     on_host = {name for name, state in outcome.states.items() if state == "error"}
     assert "HLT-MEM-01-node" in on_host
     assert "SEC-FW-01-node" in on_host
@@ -96,7 +96,7 @@ def test_a_host_that_hangs_costs_one_time_out(verify: Verify) -> None:
 
 def test_a_host_can_be_asked_through_docker(verify: Verify) -> None:
     ssh = "ssh://opsverify@127.0.0.1:${LAB_PORT_SSH:-12222}"
-    outcome = verify("-k", "HLT-MEM-01 or NET-PORT or BAK", replace=(ssh, f"docker://{engine.container_id('node')}"))
+    outcome = verify("-k", "HLT-MEM-01 or NET-PORT or BAK", replace={ssh: f"docker://{engine.container_id('node')}"})
     assert outcome.red == {}, outcome.output
     assert {line["account"] for line in transcript(outcome)} == {engine.container_id("node")}
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.catalogue import Catalogue, load
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.judgement import Limits
@@ -36,6 +36,22 @@ CAPTURED = Path(__file__).with_name("captured")
 def captured() -> Callable[[str], str]:
     """The text of a file of captured answers."""
     return lambda name: (CAPTURED / name).read_text(encoding="utf-8")
+
+
+Rows = Callable[[str, str, str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def rows() -> Rows:
+    """Rows of a real PostgreSQL by version (13-17), account (``verify`` has pg_monitor, ``managed`` not) and query."""
+    whole = json.loads((CAPTURED / "postgres-rows.json").read_text(encoding="utf-8"))
+
+    def moment(name: str, value: Any) -> Any:
+        return datetime.fromisoformat(value) if name in ("since", "analyzed") and value else value
+
+    return lambda version, account, query: [
+        {name: moment(name, value) for name, value in row.items()} for row in whole[version][account][query]
+    ]
 
 
 @pytest.fixture
@@ -59,7 +75,7 @@ def exchanges(transcript: Transcript) -> Callable[[], list[dict[str, Any]]]:
 @pytest.fixture
 def local(transcript: Transcript, tmp_path: Path) -> Iterator[Host]:
     """This machine, asked as any other host is."""
-    spec = profile.Host(name="here", connection="local://", timeout_s=5.0)
+    spec = targets.Host(name="here", connection="local://", timeout_s=5.0)
     channel = ShellChannel(spec, tmp_path, transcript)
     yield Host(channel, spec)
     channel.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.cache import CacheChannel
 from opsverify.errors import RefusedError, UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
@@ -66,13 +66,13 @@ def channels(transcript: Transcript, tmp_path: Path) -> Iterator[Channels]:
     opened: list[CacheChannel] = []
 
     def make(port: int, host: str = "127.0.0.1") -> CacheChannel:
-        spec = profile.Cache(
+        spec = targets.Cache(
             name="redis",
             address=f"{host}:{port}",
             user="ops",
-            password=profile.Secret(env="X"),
+            password=targets.Secret(env="X"),
             timeout_s=0.5,
-            config_file=profile.FileOnHost(host="node", path="/x"),
+            config_file=targets.FileOnHost(host="node", path="/x"),
         )
         opened.append(CacheChannel(spec, "hunter22", tmp_path, transcript))
         return opened[-1]

@@ -6,11 +6,17 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from lab.deliver import REDIS_VERIFIER
+from opsverify import attestations, baseline, cli, roster
+from opsverify.profile import NotApplicable
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{each.name}" for each in (ROOT / "docs").glob("*.md"))]
@@ -20,7 +26,8 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL):
-            found += [(page, line[2:].partition("  #")[0].partition(" # ")[0].strip()) for line in block.splitlines()]
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [(page, line[2:].partition("  #")[0].partition(" # ")[0].strip()) for line in lines]
     return found
 
 
@@ -56,8 +63,36 @@ def test_every_pytest_example_selects_checks(command: str, monkeypatch: pytest.M
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
-    tried = ("make ", "pytest ", "python -m json.tool reports/", "grep ")
+    tried = ("make ", "pytest ", "opsverify ", "python -m json.tool reports/", "grep ")
     assert [line for _, line in COMMANDS if not line.startswith(tried)] == []
+
+
+@pytest.mark.parametrize("command", sorted({line for _, line in COMMANDS if line.startswith("opsverify ")}))
+def test_every_opsverify_example_is_understood(command: str) -> None:
+    assert cli.parser().parse_args(shlex.split(command)[1:]).profile == "production"
+
+
+PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the example
+    "# roster.toml": roster.parse,
+    "# attestations.toml": attestations.parse,
+    "# baseline.toml": baseline.parse,
+    "[[not_applicable]]": lambda text, _: [
+        NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
+    ],
+}
+EXAMPLES = [
+    dedent(block)
+    for page in PAGES
+    for block in re.findall(
+        r"^ *```toml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+]
+
+
+def test_every_example_of_a_file_is_read_by_its_parser() -> None:
+    assert sorted(each.partition("\n")[0] for each in EXAMPLES) == sorted(PARSERS)
+    for example in EXAMPLES:
+        assert PARSERS[example.partition("\n")[0]](example, "example")
 
 
 @pytest.mark.parametrize(

@@ -265,8 +265,8 @@ def test_the_guard_never_breaks_whatever_it_is_asked(text: str) -> None:
         admit(text)
 
 
-def test_no_shell_and_no_interpreter_is_on_the_list() -> None:
-    for name in ("sh", "bash", "dash", "env", "xargs", "awk", "sed", "perl", "python3", "nc", "ssh", "docker", "tee"):
+def test_no_interpreter_is_on_the_list_but_shells_that_only_parse() -> None:
+    for name in ("dash", "zsh", "env", "xargs", "awk", "sed", "perl", "python3", "nc", "ssh", "docker", "tee"):
         assert name not in COMMANDS
 
 
@@ -275,3 +275,94 @@ def test_what_may_be_asked_as_root_only_reads() -> None:
         assert admit(f"sudo -n {granted}") == f"sudo -n {granted}"
         with pytest.raises(NotAllowedError):
             admit(f"sudo -n {granted} --more")
+
+
+LOGS = "containers/0a1b_2.c-d/logs?stdout=true&stderr=true&timestamps=true&tail=100"
+CURL = "curl --silent --show-error --max-time 9 --write-out %{http_code}"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "bash -n /opt/scripts/daily.sh",
+        "sh -n /opt/scripts/daily.sh",
+        "/bin/bash -n /opt/scripts/daily.sh",
+        "bash -n '/opt/of may/daily check.sh'",
+        f"{CURL} http://127.0.0.1:2399'/{LOGS}'",
+        f"{CURL} http://localhost:2399'/v1.41/{LOGS}'",
+        f"{CURL} --unix-socket /run/docker.sock 'http://localhost/{LOGS}'",
+    ],
+)
+def test_a_script_may_be_parsed_and_the_end_of_a_log_be_read(question: str) -> None:
+    assert shlex.split(admit(question)) == shlex.split(question)
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh", "/bin/bash", "/usr/bin/sh"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "/opt/daily.sh",
+        "-n",
+        "-n relative.sh",
+        "-n ./daily.sh",
+        "-n /a /b",
+        "-n '' /a",
+        "-n /a ''",
+        "-n /a -c reboot",
+        "-n -c reboot",
+        "-n +n /a",
+        "-n -- /a",
+        "-n -x /a",
+        "-c 'reboot'",
+        "-nc reboot",
+        "-cn reboot",
+        "+n /a",
+        "-o noexec /a",
+        "-s",
+        "-i -n /a",
+        "-x /a",
+        "--noexec /a",
+        "--rcfile /a -n /b",
+        "'-n /a'",
+    ],
+)
+def test_a_shell_may_parse_one_script_by_its_whole_path_and_do_nothing_else(shell: str, arguments: str) -> None:
+    with pytest.raises(NotAllowedError):
+        admit(f"{shell} {arguments}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("&tail=100", "&tail=100&follow=true"),
+        ("stdout=true", "follow=true&stdout=true"),
+        ("&tail=100", ""),
+        ("tail=100", "tail=all"),
+        ("tail=100", "tail="),
+        ("tail=100", "tail=-1"),
+        ("tail=100", "tail=12345"),
+        ("tail=100", "tail=1 "),
+        ("tail=100", "tail=1#x"),
+        ("stderr=true", "stderr=false"),
+        ("&timestamps=true", ""),
+        ("&timestamps=true", "&details=true&timestamps=true"),
+        ("/logs?", "/logs/?"),
+        ("/logs?", "/attach/ws?"),
+        ("0a1b_2.c-d", "0a1b/2"),
+        ("0a1b_2.c-d", "0a1b%2f2"),
+        ("containers", "services"),
+    ],
+)
+def test_a_log_may_be_read_in_one_way_alone(old: str, new: str) -> None:
+    assert old in LOGS
+    with pytest.raises(NotAllowedError):
+        admit(f"{CURL} 'http://127.0.0.1:2399/{LOGS.replace(old, new)}'")
+
+
+@pytest.mark.parametrize(
+    "where", ["http://127.0.0.1", "http://10.0.0.1:2399", "https://127.0.0.1:2399", "-X POST http://127.0.0.1:2399"]
+)
+def test_a_log_may_be_read_from_this_hosts_own_engine_alone(where: str) -> None:
+    with pytest.raises(NotAllowedError):
+        admit(f"{CURL} {where}'/{LOGS}'")

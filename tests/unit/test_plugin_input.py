@@ -13,10 +13,16 @@ from tests.unit.small_project import (
     entries,
     single,
 )
+from tests.unit.test_attestations import ENTRY
+from tests.unit.test_baseline import WHOLE as BASELINE
 
 
 def spoil(path: str, old: str, new: str) -> Callable[[Project], None]:
     return lambda project: project.change(path, old, new)
+
+
+def keep(path: str, text: str) -> Callable[[Project], None]:
+    return lambda project: project.write(path, text)
 
 
 CATALOGUE, CHECK, TEST = "checks/health/requirements.toml", "checks/health/test_it.py", "profiles/test/profile.toml"
@@ -39,6 +45,9 @@ SPOILT: tuple[tuple[Callable[[Project], None], str], ...] = (
     (spoil(TEST, "2999", "1999"), "not_applicable TST-NA-01: expired on 1999-01-01"),
     (spoil(TEST, "TST-NA-01", "TST-NO-01"), "not_applicable: 'TST-NO-01' is not in the catalogue"),
     (spoil(TEST, '"TST-NA-01"', '"TST-NA-01"\ntarget = "tow"'), "no target 'tow' (it applies to: one, two)"),
+    (keep("profiles/test/roster.toml", "by = 1"), "profiles/test/roster.toml: by: Input should be a valid string"),
+    (keep("profiles/test/attestations.toml", ENTRY), "attestations.toml: attestation.0.requirement: 'CON-PHONE-01' is"),
+    (keep("profiles/test/baseline.toml", BASELINE.replace("2026", "2999")), "baseline.toml: taken: 2999-11-02 is in"),
 )
 
 

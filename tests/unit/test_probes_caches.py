@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import cast
@@ -12,8 +13,21 @@ from hypothesis import strategies as st
 
 from opsverify.channels.cache import CacheChannel
 from opsverify.errors import UnansweredError, UnreachableError
-from opsverify.probes import about
-from opsverify.probes.caches import CacheMemory, memory, number, parse_info, parse_policy, refused_for_memory
+from opsverify.probes import about, caches
+from opsverify.probes.caches import (
+    CacheMemory,
+    Commands,
+    Eviction,
+    commands,
+    eviction,
+    memory,
+    number,
+    parse_commands,
+    parse_info,
+    parse_policy,
+    parse_users,
+    refused_for_memory,
+)
 
 
 def test_info_of_a_real_server(captured: Callable[[str], str]) -> None:
@@ -110,3 +124,155 @@ def test_hostile_text_is_never_a_crash(text: str) -> None:
     for name, value in parse_info(text).items():
         assert ":" not in name
         assert value == value.strip()
+
+
+def section(info: str, name: str) -> dict[str, str]:
+    """One section of INFO, as the server gives it when it is asked for by name."""
+    _, _, rest = info.partition(f"# {name}")
+    return parse_info(rest.partition("#")[0])
+
+
+REAL = {"6": "redis-6-info.txt", "7": "redis-7-info-everything.txt", "8": "redis-8-info.txt"}
+
+
+@pytest.mark.parametrize("version", REAL)
+def test_commands_of_a_real_server(captured: Callable[[str], str], version: str) -> None:
+    info = captured(REAL[version])
+    found = parse_commands(section(info, "Commandstats"), section(info, "Server"))
+    assert (found.calls["flushdb"], found.calls["set"], found.uptime) == (2, 41, 3)
+    assert "flushall" not in found.calls
+    assert ("config|set" in found.calls) is (version != "6")
+
+
+@pytest.mark.parametrize("version", REAL)
+def test_policy_and_file_of_a_real_server(captured: Callable[[str], str], version: str) -> None:
+    assert eviction(cache(captured(REAL[version]))) == Eviction("noeviction", "/etc/redis/redis.conf")
+
+
+@pytest.mark.parametrize("version", REAL)
+def test_memory_and_refusals_of_a_real_server(
+    captured: Callable[[str], str], version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caches, "SAMPLE_SECONDS", 0.0)
+    found = memory(cache(captured(REAL[version])))
+    assert (found.most, found.policy, found.evicted_per_second) == (1536000, "noeviction", 0.0)
+    assert found.refused_for_memory == (6 if version != "6" else 0)
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ("maxmemory_policy:AllKeys-LRU\r\nconfig_file:\r\n", Eviction("allkeys-lru", "")),
+        ("maxmemory_policy:allkeys-lru\r\n", Eviction("allkeys-lru", "")),
+        ("maxmemory_policy: noeviction \nconfig_file:/a:b\n", Eviction("noeviction", "/a:b")),
+    ],
+)
+def test_the_policy_is_told_by_info_and_the_file_may_be_none(info: str, expected: Eviction) -> None:
+    assert eviction(cache(info)) == expected
+
+
+@pytest.mark.parametrize("info", ["", "maxmemory_policy:", "maxmemory_policy:  \r\n", "maxmemory-policy:x", "<html>"])
+def test_without_a_policy_there_is_no_answer(info: str) -> None:
+    with pytest.raises(UnansweredError, match=r"^cache redis: INFO: no maxmemory_policy"):
+        eviction(cache(info))
+
+
+def test_commands_are_counted_by_their_names_in_lower_case() -> None:
+    stats = {"cmdstat_FLUSHDB": "calls=1,usec=2", "cmdstat_config|get": "calls=0", "cmdstat_": "calls=7"}
+    assert parse_commands(stats, {"uptime_in_seconds": "86400"}) == Commands(
+        {"flushdb": 1, "config|get": 0, "": 7}, 86400
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cmdstat_get", ""),
+        ("cmdstat_get", "calls="),
+        ("cmdstat_get", "calls=x"),
+        ("cmdstat_get", "calls=-1"),
+        ("cmdstat_get", "calls=1.5"),
+        ("cmdstat_get", "calls=1;usec=2"),
+        ("cmdstat_get", "usec=2,calls=1"),
+        ("cmdstat_get", "calls=nan"),
+        ("used_memory", "calls=1"),
+        ("used_memory", "1"),
+    ],
+)
+def test_a_count_of_calls_that_is_not_understood_is_an_error(name: str, value: str) -> None:
+    with pytest.raises(UnansweredError, match=r"^INFO commandstats: this line is not understood"):
+        parse_commands({"cmdstat_set": "calls=1", name: value}, {"uptime_in_seconds": "1"})
+
+
+def test_a_server_that_counts_nothing_is_no_server_that_was_never_emptied() -> None:
+    with pytest.raises(UnansweredError, match="INFO commandstats is empty"):
+        parse_commands({}, {"uptime_in_seconds": "1"})
+
+
+@pytest.mark.parametrize("uptime", [{}, {"uptime_in_seconds": ""}, {"uptime_in_seconds": "nan"}])
+def test_a_server_without_an_uptime_does_not_say_since_when_it_counts(uptime: dict[str, str]) -> None:
+    with pytest.raises(UnansweredError, match="INFO: no number for uptime_in_seconds"):
+        parse_commands({"cmdstat_set": "calls=1"}, uptime)
+
+
+def test_an_error_about_commands_names_the_cache() -> None:
+    with pytest.raises(UnansweredError, match=r"^cache redis: INFO commandstats is empty"):
+        commands(cache("# Commandstats\r\n"))
+
+
+@pytest.mark.parametrize("version", REAL)
+def test_users_of_a_real_server(captured: Callable[[str], str], version: str) -> None:
+    found = parse_users(captured(f"redis-{version}-acl.txt").splitlines())
+    assert found["default"].startswith("on nopass ")
+    assert found["tokenswap"].endswith("-@dangerous" + (" -@admin" if version == "8" else ""))
+
+
+@pytest.mark.parametrize(
+    ("answer", "users"),
+    [
+        ([], {}),
+        (["user a on"], {"a": "on"}),
+        ("user a on", {"a": "on"}),
+        (["user off on", "user user off ~*"], {"off": "on", "user": "off ~*"}),
+        (["user \u202ea on"], {"\u202ea": "on"}),
+    ],
+)
+def test_users_are_told_by_name(answer: object, users: dict[str, str]) -> None:
+    assert parse_users(answer) == users
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        0,
+        b"user a on",
+        {"user a on": 1},
+        [None],
+        [b"user a on"],
+        [["user a on"]],
+        ["a on"],
+        ["user a"],
+        ["user  on"],
+        ["User a on"],
+        ["user a on", ""],
+        ["user a on\nuser b on"],
+        ["x" * 1_000_000],
+    ],
+)
+def test_a_list_of_users_that_is_not_understood_is_an_error(answer: object) -> None:
+    with pytest.raises(UnansweredError, match=r"^ACL LIST: this line is not understood") as error:
+        parse_users(answer)
+    assert len(str(error.value)) < 200
+
+
+@given(st.dictionaries(st.text(max_size=12), st.text(max_size=20), max_size=3))
+def test_hostile_counts_are_an_answer_or_an_error_never_a_crash(stats: dict[str, str]) -> None:
+    with contextlib.suppress(UnansweredError):
+        assert all(count >= 0 for count in parse_commands(stats, {"uptime_in_seconds": "1"}).calls.values())
+
+
+@given(st.lists(st.text(max_size=30) | st.none() | st.integers(), max_size=3))
+def test_hostile_users_are_an_answer_or_an_error_never_a_crash(answer: list[object]) -> None:
+    with contextlib.suppress(UnansweredError):
+        assert all(parse_users(answer).values())

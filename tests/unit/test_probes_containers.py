@@ -108,7 +108,8 @@ class Engine:
         return self.answer(self.inspected[path.split("/")[2]])
 
     def answer(self, data: Any) -> SimpleNamespace:
-        return SimpleNamespace(rc=0, stdout=f"{json.dumps(data)}{200 if data is not None else self.status}", stderr="")
+        said = f"{json.dumps(data)}{200 if data is not None else self.status}"
+        return SimpleNamespace(rc=0, stdout=said, stdout_bytes=said.encode(), stderr="")
 
 
 def test_a_container_that_is_gone_since_it_was_listed_is_gone(inspected: dict[str, Any]) -> None:
@@ -241,3 +242,41 @@ def test_hostile_json_is_an_answer_or_an_error_never_a_crash(data: Any) -> None:
     for parse in (parse_inspect, parse_stats):
         with pytest.raises(UnansweredError):
             parse(data)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "project"),
+    [
+        ("inspect-compose-v1.json", "captv1_worker_1", "captv1"),
+        ("inspect-compose-v2.json", "captv2-worker-1", "captv2"),
+    ],
+)
+def test_a_container_of_either_compose(captured: Callable[[str], str], file: str, name: str, project: str) -> None:
+    found = parse_inspect(json.loads(captured(file)))
+    assert (found.name, found.project, found.service, found.oneoff) == (name, project, "worker", False)
+    assert (found.status, found.health, found.restart_policy) == ("running", "healthy", "unless-stopped")
+    assert (found.log_driver, found.memory_limit, found.restart_count) == ("json-file", 100663296, 0)
+    assert not found.oom_killed
+    assert found.published == ()
+    assert found.created < found.started_at
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local", "journald", "none", "syslog", ""])
+def test_a_container_has_a_log_driver(inspected: dict[str, Any], driver: str) -> None:
+    inspected["HostConfig"]["LogConfig"] = {"Type": driver, "Config": {}}
+    assert parse_inspect(inspected).log_driver == driver
+
+
+@pytest.mark.parametrize("configuration", [None, {}, [], "none", {"type": "none"}])
+def test_a_container_without_a_log_driver_is_an_error(inspected: dict[str, Any], configuration: Any) -> None:
+    inspected["HostConfig"]["LogConfig"] = configuration
+    with pytest.raises(UnansweredError, match="docker inspect: the answer is not understood"):
+        parse_inspect(inspected)
+
+
+@pytest.mark.parametrize(("oneoff", "is_one"), [("True", True), ("False", False), ("true", False), (None, False)])
+def test_only_what_compose_ran_for_one_command_is_a_oneoff(
+    inspected: dict[str, Any], oneoff: str | None, is_one: bool
+) -> None:
+    inspected["Config"]["Labels"]["com.docker.compose.oneoff"] = oneoff
+    assert parse_inspect(inspected).oneoff is is_one

@@ -188,7 +188,7 @@ class Machine:
         self.asked.append(command)
         key = arguments[0].rpartition("/")[2] if arguments else command.removeprefix("sudo -n ").split()[0]
         rc, stdout, stderr = self.answers.get(key, (1, "", ""))
-        return SimpleNamespace(rc=rc, stdout=stdout, stderr=stderr)
+        return SimpleNamespace(rc=rc, stdout=stdout, stdout_bytes=stdout.encode(), stderr=stderr)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ def test_a_filesystem_that_may_not_be_looked_at_is_an_error() -> None:
 
         def run(self, command: str, **_: Any) -> SimpleNamespace:
             hidden = "36 24 8:1 / /srv/secret rw - xfs /dev/sdb1 rw\n"
-            return SimpleNamespace(rc=0, stdout=SHOWN if command.startswith("df") else MOUNTS + hidden, stderr="")
+            shown = SHOWN if command.startswith("df") else MOUNTS + hidden
+            return SimpleNamespace(rc=0, stdout=shown, stdout_bytes=shown.encode(), stderr="")
 
     said = r"host there: /srv/secret \(/dev/sdb1\) is mounted but may not be looked at by this account"
     with pytest.raises(InsufficientFactsError, match=said):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
 from opsverify.probes.series import Latency, Requests, latency, memory, parse_vector, query, request_rates
@@ -95,7 +95,7 @@ def prometheus(
 ) -> Callable[..., WebChannel]:
     def make(body: str, status: int = 200) -> WebChannel:
         port = web_server(reply(status, body.encode()))
-        spec = profile.Prometheus(
+        spec = targets.Prometheus(
             name="prom", url=f"http://127.0.0.1:{port}", api_job="api", instances=["node"], timeout_s=2.0
         )
         return WebChannel(spec, tmp_path, transcript)

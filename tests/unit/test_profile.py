@@ -126,7 +126,11 @@ def test_an_exemption_without_target_holds_for_all(tmp_path: Path) -> None:
         ('env = "TEST_SECRET"', 'env = "A", file = "b"', "databases.0.password: expected { env ="),
         ('env = "TEST_SECRET"', "", "databases.0.password: expected { env ="),
         ('user = "u"', 'user = "u"\nsslmode = "prefer"', "databases.0.sslmode: Input should be 'disable'"),
-        ('role = "api"\nhost = "node"', 'role = "api"\nhost = "nod"', "services.api.host: host 'nod' is not among"),
+        (
+            'role = "api"\nhost = "node"',
+            'role = "api"\nhost = "nod"',
+            "service api: host: 'nod' is no host of this profile",
+        ),
         ('name = "redis"', 'name = "api"', "service: the name 'api' is given twice"),
         ('name = "node"', 'name = "No de"', "hosts.0.name: String should match pattern"),
         ("2026-11-23", "2026-11-22", "not_applicable ABC-01: expired on 2026-11-22"),

@@ -99,9 +99,9 @@ def test_nothing_that_was_redacted_leaks(secret: str, before: str, after: str) -
 
 @pytest.mark.parametrize("piece", ["\n", " ", "\t\n", "user ", "password", "user x > ", "a://", "#0", "-----BEGIN "])
 def test_a_hostile_answer_does_not_hold_up_the_run(piece: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()  # not the wall clock: other processes need time too
     Redactor().text(piece * 50_000)
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_the_environment_of_a_container_is_masked_whole() -> None:

@@ -35,6 +35,7 @@ API = Container(
     oom_killed=False,
     published=(),
     created=NOW - timedelta(days=30),
+    log_driver="json-file",
 )
 
 

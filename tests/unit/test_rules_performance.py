@@ -62,21 +62,38 @@ def test_a_cache_is_bounded_and_may_be_full_while_it_evicts_slowly(
 
 
 @pytest.mark.parametrize(
-    ("eviction", "good"),
+    ("eviction", "persisted", "good"),
     [
-        (Eviction("allkeys-lru", "/etc/redis.conf", "allkeys-lru"), True),
-        (Eviction("noeviction", "/etc/redis.conf", "allkeys-lru"), False),
-        (Eviction("allkeys-lru", "/etc/redis.conf", "noeviction"), False),
-        (Eviction("allkeys-lru", "", "allkeys-lru"), False),
-        (Eviction("volatile-lru", "/etc/redis.conf", "volatile-lru"), False),
-        (Eviction("", "", ""), False),
+        (Eviction("allkeys-lru", "/etc/redis.conf"), "allkeys-lru", True),
+        (Eviction("noeviction", "/etc/redis.conf"), "allkeys-lru", False),
+        (Eviction("allkeys-lru", "/etc/redis.conf"), "noeviction", False),
+        (Eviction("allkeys-lru", ""), "allkeys-lru", False),
+        (Eviction("volatile-lru", "/etc/redis.conf"), "volatile-lru", False),
+        (Eviction("", ""), "", False),
     ],
 )
-def test_the_policy_is_right_now_and_after_a_restart(limits_of: LimitsOf, eviction: Eviction, good: bool) -> None:
-    assert met(performance.evicts_as_told(eviction, limits_of("RED-POL-01"))) is good
+def test_the_policy_is_right_now_and_after_a_restart(
+    limits_of: LimitsOf, eviction: Eviction, persisted: str, good: bool
+) -> None:
+    assert met(performance.evicts_as_told(eviction, persisted, limits_of("RED-POL-01"))) is good
 
 
-APP = Container("1", "api_1", "p", "api", "running", None, 0, NOW - timedelta(days=30), "always", 1000, False, (), NOW)
+APP = Container(
+    id="1",
+    name="api_1",
+    project="p",
+    service="api",
+    status="running",
+    health=None,
+    restart_count=0,
+    started_at=NOW - timedelta(days=30),
+    restart_policy="always",
+    memory_limit=1000,
+    oom_killed=False,
+    published=(),
+    created=NOW,
+    log_driver="json-file",
+)
 
 
 @pytest.mark.parametrize(("resident", "good"), [(800, True), (801, False)])

@@ -145,7 +145,9 @@ def test_a_family_that_was_not_looked_at_is_not_judged(chains: tuple[Chains, ...
 
 
 def container(*published: Published) -> Container:
-    return Container("1", "redis_1", "p", "redis", "running", None, 0, NOW, "always", 1, False, published, NOW)
+    return Container(
+        "1", "redis_1", "p", "redis", "running", None, 0, NOW, "always", 1, False, published, NOW, "json-file"
+    )
 
 
 @pytest.mark.parametrize(

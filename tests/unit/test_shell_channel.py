@@ -13,17 +13,18 @@ from typing import Any
 
 import pytest
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.base import LONGEST_ANSWER
 from opsverify.channels.shell import Host, ShellChannel
-from opsverify.errors import RefusedError, UnansweredError, UnreachableError
+from opsverify.errors import CarrierError, RefusedError, UnansweredError, UnreachableError
+from opsverify.probes import attempt
 from opsverify.transcript import Transcript
 
 Exchanges = Callable[[], list[dict[str, Any]]]
 
 
 def channel_to(connection: str, transcript: Transcript, root: Path, timeout_s: float = 2.0) -> ShellChannel:
-    return ShellChannel(profile.Host(name="there", connection=connection, timeout_s=timeout_s), root, transcript)
+    return ShellChannel(targets.Host(name="there", connection=connection, timeout_s=timeout_s), root, transcript)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_question_that_takes_too_long_is_ended_with_its_children(
 
 def test_a_question_may_have_a_bound_of_its_own(transcript: Transcript, tmp_path: Path) -> None:
     channel = channel_to("local://", transcript, tmp_path, 0.5)
-    host = Host(channel, profile.Host(name="there", connection="local://"))
+    host = Host(channel, targets.Host(name="there", connection="local://"))
     os.mkfifo(tmp_path / "slow")
     threading.Timer(1.0, (tmp_path / "slow").write_bytes, [b"late"]).start()
     assert host.run("cat %s", str(tmp_path / "slow"), timeout_s=10.0).stdout == "late"
@@ -234,3 +235,50 @@ def test_an_inventory_that_cannot_be_read_is_unreachable(transcript: Transcript,
     (tmp_path / "inventory").write_text("", encoding="utf-8")
     with pytest.raises((UnreachableError, RuntimeError)):
         channel_to(f"ansible://nobody?ansible_inventory={tmp_path}/inventory", transcript, tmp_path)
+
+
+@pytest.mark.parametrize("connection", ["local://", "docker://opsverify-no-such-container"])
+def test_a_host_without_ssh_forwards_nothing(
+    transcript: Transcript, tmp_path: Path, exchanges: Exchanges, connection: str
+) -> None:
+    if connection.startswith("docker") and shutil.which("docker") is None:
+        pytest.skip("there is no docker client on this machine")
+    channel = channel_to(connection, transcript, tmp_path, 10.0)
+    with pytest.raises(UnansweredError, match=r"host there( cannot be reached over docker|: ssh does not forward)"):
+        channel.forward("db.example:5432")
+    assert exchanges()[0]["question"] == "forward db.example:5432"
+    assert exchanges()[0]["failure"]
+
+
+def test_a_host_that_does_not_forward_may_still_be_asked(transcript: Transcript, tmp_path: Path) -> None:
+    channel = channel_to("local://", transcript, tmp_path)
+    for _ in range(2):
+        with pytest.raises(UnansweredError, match=r"does not forward a:1: there is no shared connection$") as error:
+            channel.forward("a:1")
+        assert not isinstance(error.value, UnreachableError)
+    assert channel.ask("true")[0] == 0
+
+
+def test_a_forward_over_a_host_that_cannot_be_reached_costs_one_attempt_and_is_no_finding(
+    transcript: Transcript, tmp_path: Path, closed_port: int, exchanges: Exchanges
+) -> None:
+    channel = channel_to(f"ssh://nobody@127.0.0.1:{closed_port}", transcript, tmp_path)
+    for _ in range(3):
+        with pytest.raises(CarrierError, match=r"host there cannot be reached over ssh as nobody.*refused"):
+            attempt(lambda: channel.forward("db.example:5432"))
+    with pytest.raises(CarrierError):
+        channel.ask("true")
+    channel.close()
+    assert len(exchanges()) == 1
+
+
+def test_a_host_that_lets_nobody_in_forwards_nothing_after_one_time_out(
+    transcript: Transcript, tmp_path: Path, silent_port: int
+) -> None:
+    channel = channel_to(f"ssh://nobody@127.0.0.1:{silent_port}", transcript, tmp_path, 1.0)
+    begun = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(CarrierError):
+            channel.forward("db.example:5432")
+    channel.close()
+    assert time.monotonic() - begun < 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.sql import Query, SqlChannel
 from opsverify.errors import RefusedError, UnreachableError
 from opsverify.probes import postgres
@@ -74,12 +74,12 @@ def test_the_queries_of_the_probes_stand_up_to_the_guard() -> None:
 
 @pytest.fixture
 def closed(transcript: Transcript, tmp_path: Path, closed_port: int) -> SqlChannel:
-    spec = profile.Database(
+    spec = targets.Database(
         name="pg",
         address=f"127.0.0.1:{closed_port}",
         dbname="x",
         user="u",
-        password=profile.Secret(env="X"),
+        password=targets.Secret(env="X"),
         sslmode="disable",
         timeout_s=2.0,
     )
@@ -112,8 +112,8 @@ def test_a_ping_is_neither_kept_back_by_a_login_that_failed_nor_does_it_lift_tha
 
 
 def test_an_ipv6_address_is_dialled_without_its_brackets(transcript: Transcript, tmp_path: Path) -> None:
-    spec = profile.Database(
-        name="pg", address="[::1]:1", dbname="x", user="u", password=profile.Secret(env="X"), sslmode="disable"
+    spec = targets.Database(
+        name="pg", address="[::1]:1", dbname="x", user="u", password=targets.Secret(env="X"), sslmode="disable"
     )
     with pytest.raises(UnreachableError, match=r"::1.*refused"):
         SqlChannel(spec, "x", tmp_path, transcript).login()

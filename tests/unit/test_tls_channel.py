@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.tls import TlsChannel
 from opsverify.errors import UnreachableError
 from opsverify.probes import certificates
@@ -30,11 +30,11 @@ def tls_server(web_server: Serve, authority: Any) -> Start:
 @pytest.fixture
 def channel(transcript: Transcript, tmp_path: Path) -> Open:
     def make(port: int, name: str = "api.example", host: str = "127.0.0.1", **more: Any) -> TlsChannel:
-        spec = profile.Listener(
+        spec = targets.Listener(
             name="edge",
             server_name=name,
             connect=f"{host}:{port}",
-            certificate=profile.FileOnHost(host="node", path="/x"),
+            certificate=targets.FileOnHost(host="node", path="/x"),
             timeout_s=1.0,
             **more,
         )

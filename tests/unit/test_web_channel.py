@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.base import LONGEST_ANSWER
 from opsverify.channels.web import WebChannel
 from opsverify.errors import RefusedError, UnansweredError, UnreachableError
@@ -28,7 +28,7 @@ def channel(transcript: Transcript, tmp_path: Path) -> Iterator[Open]:
     opened: list[WebChannel] = []
 
     def make(url: str, **more: Any) -> WebChannel:
-        spec = profile.Endpoint(name="api", url=url, **{"timeout_s": 1.0, **more})
+        spec = targets.Endpoint(name="api", url=url, **{"timeout_s": 1.0, **more})
         opened.append(WebChannel(spec, tmp_path, transcript))
         return opened[-1]
 

@@ -12,6 +12,9 @@ CREATE ROLE backup LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE REPLICATION CONNECT
 GRANT pg_read_all_data TO backup;
 GRANT CONNECT ON DATABASE tokenswap TO backup;
 
+-- The hot standby.
+CREATE ROLE replica LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE REPLICATION CONNECTION LIMIT 2;
+
 -- The verifier, as a production DBA would grant it.
 CREATE ROLE ops_verify LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3 VALID UNTIL '2099-01-01';
 GRANT pg_monitor TO ops_verify;
@@ -25,3 +28,13 @@ ALTER ROLE ops_verify SET lock_timeout='500ms';
 ALTER ROLE ops_verify SET idle_in_transaction_session_timeout='10s';
 ALTER ROLE ops_verify SET temp_file_limit='64MB';
 ALTER ROLE ops_verify SET search_path=pg_catalog;
+
+-- The verifier where the database is a managed service, and its provider grants nothing.
+CREATE ROLE ops_managed LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3 VALID UNTIL '2099-01-01';
+GRANT CONNECT ON DATABASE tokenswap TO ops_managed;
+ALTER ROLE ops_managed SET default_transaction_read_only=on;
+ALTER ROLE ops_managed SET statement_timeout='5s';
+ALTER ROLE ops_managed SET lock_timeout='500ms';
+ALTER ROLE ops_managed SET idle_in_transaction_session_timeout='10s';
+ALTER ROLE ops_managed SET temp_file_limit='64MB';
+ALTER ROLE ops_managed SET search_path=pg_catalog;

@@ -1,15 +1,26 @@
-"""Stand-ins for Grafana, Kibana, the status page, the docs and the pager: they answer just enough, and say so."""
+"""Stand-ins for Grafana, Kibana, the status page, the docs and the pager: they answer just enough, and say so.
+
+All but the pager speak TLS. A test may have them answer otherwise: OVERRIDES, read at every request, holds
+{"8081 /": {"status": 503, "headers": {"X-Name": "value"}, "body": "text, or an object for JSON"}}.
+"""
 
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import traffic
 
+OVERRIDES = Path("/run/stand-ins/overrides.json")
+CERTIFICATES = {
+    port: f"/etc/stand-ins/{name}"
+    for port, name in ((3000, "grafana"), (5601, "kibana"), (8081, "status"), (8082, "docs"))
+}
 HOOKS: deque[dict[str, Any]] = deque(maxlen=200)
 KIBANA = {
     "name": "kibana",
@@ -41,6 +52,29 @@ ANSWERS: dict[int, dict[str, dict[str, Any] | str]] = {
 }
 
 
+def overridden(port: int, path: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] | None = json.loads(OVERRIDES.read_text()).get(f"{port} {path}")
+        return found
+    except FileNotFoundError:
+        return None
+
+
+class TlsServer(ThreadingHTTPServer):
+    """The certificate is read anew for every connection, for tests swap it; no slow handshake holds up the others."""
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificate = CERTIFICATES[self.server_address[1]]
+        context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key")
+        request.settimeout(30)
+        try:
+            with context.wrap_socket(request, server_side=True) as encrypted:
+                super().finish_request(encrypted, client_address)
+        except OSError:  # a client that does not like the certificate, or has gone
+            pass
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -49,9 +83,15 @@ class Handler(BaseHTTPRequestHandler):
         return int(self.server.server_address[1])  # type: ignore[index]
 
     def do_GET(self) -> None:
-        found = ANSWERS[self.port].get(self.path.split("?")[0])
+        path = self.path.split("?")[0]
+        if other := overridden(self.port, path):
+            self.answer(other["status"], other["body"], other["headers"])
+            return
+        found = ANSWERS[self.port].get(path)
         if self.port == 8090 and self.path == "/hooks":
             found = {"hooks": list(HOOKS)}
+        if path == "/ping":  # for the health check, which asks what no test overrides
+            found = "pong"
         if found is None:
             self.answer(404, {"error": "not found"})
         else:
@@ -72,13 +112,18 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(405, {"error": "read only"})
 
-    def answer(self, status: int, body: dict[str, Any] | str) -> None:
+    def answer(self, status: int, body: dict[str, Any] | str, headers: dict[str, str] | None = None) -> None:
         html = isinstance(body, str)
         raw = (body if isinstance(body, str) else json.dumps(body)).encode()
+        sent = {
+            "Content-Type": "text/html; charset=utf-8" if html else "application/json",
+            "Content-Length": str(len(raw)),
+            "X-Stand-In": "true",
+            **(headers or {}),
+        }
         self.send_response(status)
-        self.send_header("Content-Type", "text/html; charset=utf-8" if html else "application/json")
-        self.send_header("Content-Length", str(len(raw)))
-        self.send_header("X-Stand-In", "true")
+        for name, value in sent.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(raw)
@@ -86,7 +131,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     for port in ANSWERS:
-        server = ThreadingHTTPServer(("0.0.0.0", port), Handler)  # noqa: S104
+        kind = TlsServer if port in CERTIFICATES else ThreadingHTTPServer
+        server = kind(("0.0.0.0", port), Handler)  # noqa: S104
         threading.Thread(target=server.serve_forever, daemon=True).start()
     traffic.run()
 

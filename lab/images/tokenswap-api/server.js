@@ -25,7 +25,7 @@ function log(level, module, message, data = {}, traceId = randomUUID(), userId =
 
 // ---- THE LAB'S FAULT SWITCH. Tests write FAULTS_FILE in this container to make the API misbehave on purpose:
 //   {"error_share": 0..1, "delay_ms": n}        on /v1/* only
-//   {"health": "unhealthy-200" | "503"}         on /health
+//   {"health": "unhealthy-200" | "503", "health_delay_ms": n}         on /health
 // Read at most once a second; no file, no faults.
 let faults = {};
 let faultsReadAt = 0;
@@ -50,7 +50,8 @@ function envelope(res, status, { data = null, error = null, headers = {} }) {
 }
 
 async function health(req, res) {
-  const fault = currentFaults().health;
+  const { health: fault, health_delay_ms: delay = 0 } = currentFaults();
+  if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
   const checks = {
     postgres: (await store.databaseAnswers()) ? 'up' : 'down',
     redis: (await store.cacheAnswers()) ? 'up' : 'down',

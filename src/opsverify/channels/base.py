@@ -7,12 +7,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
+from opsverify import targets
 from opsverify.errors import RefusedError, UnreachableError
 from opsverify.transcript import Transcript
 
 A = TypeVar("A")
 
+# Gives address and port to dial in place of a target's own, as when ssh forwards to it.
+Dial = Callable[[], tuple[str, int]]
+
 LONGEST_ANSWER = 8 * 1024 * 1024  # bytes; a longer answer is an error, never a truncated fact
+
+
+def via(spec: targets.Database | targets.Cache) -> str:
+    """How a target is reached, for an error about it: `` via host node``, or nothing."""
+    return f" via host {spec.via}" if spec.via else ""
 
 
 class Channel:

@@ -9,8 +9,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from opsverify import profile
-from opsverify.channels.base import Channel
+from opsverify import targets
+from opsverify.channels.base import Channel, Dial, via
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
 
@@ -39,14 +39,15 @@ class CacheChannel(Channel):
 
     kind = "cache"
 
-    def __init__(self, cache: profile.Cache, password: str, root: Path, transcript: Transcript) -> None:
+    def __init__(
+        self, cache: targets.Cache, password: str, root: Path, transcript: Transcript, dial: Dial | None = None
+    ) -> None:
         super().__init__(cache.name, cache.user, cache.timeout_s, transcript)
         self.spec = cache
         host, _, port = cache.address.rpartition(":")
-        options: dict[str, Any] = (
-            {"ssl": True, "ssl_ca_certs": str(root / cache.ca) if cache.ca else None} if cache.tls else {}
-        )
-        self._client = redis.Redis(
+        options: dict[str, Any] = {"ssl_ca_certs": str(root / cache.ca) if cache.ca else None} if cache.tls else {}
+        pool = redis.ConnectionPool(
+            connection_class=_dialling(redis.SSLConnection if cache.tls else redis.Connection, dial),
             host=host.strip("[]"),
             port=int(port),
             username=cache.user,
@@ -58,6 +59,7 @@ class CacheChannel(Channel):
             retry=Retry(NoBackoff(), 0),
             **options,
         )
+        self._client = redis.Redis(connection_pool=pool)
         self._client.response_callbacks.clear()  # answers stay as Redis gave them; probes parse
 
     def ask(self, *command: str) -> Any:
@@ -90,7 +92,7 @@ class CacheChannel(Channel):
             return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
         except (redis.AuthenticationError, redis.ConnectionError, redis.TimeoutError) as error:
             raise UnreachableError(
-                f"cache {self.target} at {self.spec.address} gives {self.account} no session: {error}"
+                f"cache {self.target} at {self.spec.address}{via(self.spec)} gives {self.account} no session: {error}"
             ) from None
         except redis.RedisError as error:
             raise UnansweredError(f"cache {self.target}: {' '.join(command)} failed: {error}") from None
@@ -98,3 +100,26 @@ class CacheChannel(Channel):
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+        self._client.connection_pool.disconnect()
+
+
+def _dialling(kind: Any, dial: Dial | None) -> Any:
+    """Connections that dial where ``dial`` says, while TLS still holds the certificate against the server's name."""
+    if dial is None:
+        return kind
+    elsewhere = dial
+
+    class Dialling(kind):  # type: ignore[misc]
+        host: str
+        port: int
+
+        def _connect(self) -> Any:
+            named = self.host, self.port
+            self.host, self.port = elsewhere()
+            try:
+                connection = redis.Connection._connect(self)  # type: ignore[no-untyped-call]
+            finally:
+                self.host, self.port = named
+            return self._wrap_socket_with_ssl(connection) if issubclass(kind, redis.SSLConnection) else connection
+
+    return Dialling

@@ -61,7 +61,8 @@ UNIT = r"[A-Za-z0-9@_][A-Za-z0-9@._:\\-]*"
 ENGINE = (
     r"(http://(127\.0\.0\.1|localhost):\d+|--unix-socket /\S+ http://localhost)(/v1\.\d+)?"
     r"/(_ping|version|containers/json\?all=true|containers/[A-Za-z0-9_.-]+/json"
-    r"|containers/[A-Za-z0-9_.-]+/stats\?stream=false(&one-shot=(true|false))?|images/[A-Za-z0-9_.:@-]+/json)"
+    r"|containers/[A-Za-z0-9_.-]+/stats\?stream=false(&one-shot=(true|false))?"
+    r"|containers/[A-Za-z0-9_.-]+/logs\?stdout=true&stderr=true&timestamps=true&tail=\d{1,4}|images/[A-Za-z0-9_.:@-]+/json)"
 )
 
 COMMANDS: dict[str, Callable[[Words], bool]] = {
@@ -116,6 +117,9 @@ COMMANDS: dict[str, Callable[[Words], bool]] = {
         rf"x509 -in {PATH} -noout( -(subject|issuer|dates|startdate|enddate|serial|fingerprint|sha256|text|pubkey))*"
     ),
     "curl": _only(rf"--silent --show-error --max-time \d+ --write-out %\{{http_code\}} {ENGINE}"),
+    # -n reads a script and runs nothing of it.
+    "bash": _only(rf"-n {PATH}"),
+    "sh": _only(rf"-n {PATH}"),
     "pg_isready": _any,
     "ps": _any,
     "uptime": _any,

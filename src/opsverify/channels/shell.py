@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import tempfile
 from contextvars import ContextVar
@@ -19,10 +20,10 @@ from testinfra.backend import get_backend
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host as TestinfraHost
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.base import LONGEST_ANSWER, Channel
 from opsverify.channels.guard import NotAllowedError, admit
-from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.errors import CarrierError, UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
 
 Result = tuple[int, bytes, bytes]
@@ -39,6 +40,9 @@ CARRIER_SAYS = (
 )
 
 
+LOOPBACK = "127.0.0.1"
+FORWARD_TRIES = 3
+
 # testinfra hands no bound down to where the process is started, and questions are asked side by side.
 BOUND: ContextVar[float] = ContextVar("BOUND")
 
@@ -48,14 +52,17 @@ class ShellChannel(Channel):
 
     kind = "shell"
 
-    def __init__(self, host: profile.Host, root: Path, transcript: Transcript) -> None:
+    def __init__(self, host: targets.Host, root: Path, transcript: Transcript) -> None:
         scheme, _, address = host.connection.partition("://")
         super().__init__(host.name, address or scheme, host.timeout_s, transcript)
         self.scheme = scheme
+        self._forwards: dict[
+            str, tuple[str, int]
+        ] = {}  # by address: the shared connection that carries it, and the port
         self._control = tempfile.TemporaryDirectory(prefix="opsv-") if scheme == "ssh" else None
         self._transport = self._make_transport(host, root)
 
-    def _make_transport(self, host: profile.Host, root: Path) -> BaseBackend:
+    def _make_transport(self, host: targets.Host, root: Path) -> BaseBackend:
         """Testinfra's own backend for this connection, with a bound on every process that it starts."""
         options: dict[str, Any] = {}
         if self._control is not None:
@@ -152,28 +159,68 @@ class ShellChannel(Channel):
             raise self._carrier_failed(result.stderr_bytes)
         return result.exit_status, result.stdout_bytes, result.stderr_bytes
 
-    def _carrier_failed(self, said: bytes) -> UnreachableError:
+    def _carrier_failed(self, said: bytes) -> CarrierError:
         words = said.decode(errors="replace").strip().splitlines()
-        return UnreachableError(
+        return CarrierError(
             f"host {self.target} cannot be reached over {self.scheme} as {self.account}: "
             f"{words[-1] if words else 'no reason given'}"
         )
 
+    def forward(self, address: str) -> tuple[str, int]:
+        """Where on this machine the host's ssh listens for ``address``, which is as the host sees it.
+
+        OpenSSH's own forwarding over the connection that all questions share. Ask again before each new connection:
+        where the shared one has ended meanwhile, it is opened anew, on another port.
+
+        Raises:
+            UnreachableError: the host cannot be reached.
+            UnansweredError: it does not forward.
+        """
+        kept = self._forwards.get(address)
+        if kept is not None and kept[0] == self._shared_connection():
+            return LOOPBACK, kept[1]
+        port = self.exchange(f"forward {address}", lambda: self._forward(address), lambda found: {"local_port": found})
+        return LOOPBACK, port
+
+    def _forward(self, address: str) -> int:
+        self._send("true", self.timeout_s)  # opens the shared connection where there is none
+        said = ""
+        for _ in range(FORWARD_TRIES):  # another process may take the port that was free a moment ago
+            with socket.create_server((LOOPBACK, 0)) as free:
+                port = int(free.getsockname()[1])
+            done = self._control_ssh("forward", "-L", f"{LOOPBACK}:{port}:{address}")
+            if done is not None and done.returncode == 0:
+                self._forwards[address] = (self._shared_connection(), port)
+                return port
+            said = done.stderr.strip() if done is not None else "there is no shared connection"
+        raise UnansweredError(f"host {self.target}: ssh does not forward {address}: {said or 'no reason given'}")
+
+    def _shared_connection(self) -> str:
+        """What ssh says of the process that keeps the shared connection, with its id; empty when there is none."""
+        done = self._control_ssh("check")
+        return done.stderr.strip() if done is not None and done.returncode == 0 else ""
+
+    def _control_ssh(self, command: str, *options: str) -> subprocess.CompletedProcess[str] | None:
+        """Tell the ssh process that keeps the shared connection something; None when there is none."""
+        shared = next(Path(self._control.name).iterdir(), None) if self._control is not None else None
+        if shared is None:
+            return None
+        return subprocess.run(
+            ["ssh", "-o", f"ControlPath={shared}", "-O", command, *options, "opsverify"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+
     def close(self) -> None:
         """End the shared ssh connection."""
-        if self._control is None:
-            return
-        for socket in Path(self._control.name).iterdir():
-            subprocess.run(
-                ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "opsverify"],  # noqa: S607
-                capture_output=True,
-                check=False,
-                timeout=5,
-            )
-        self._control.cleanup()
+        self._control_ssh("exit")
+        if self._control is not None:
+            self._control.cleanup()
 
 
-def _behind_inventory(transport: Any, host: profile.Host) -> BaseBackend:
+def _behind_inventory(transport: Any, host: targets.Host) -> BaseBackend:
     """The ssh, docker or local connection that an Ansible inventory describes for this host."""
     try:
         found = transport.ansible_runner.get_host(transport.host)
@@ -221,7 +268,7 @@ class GuardedBackend(BaseBackend):  # type: ignore[misc]
 class Host(TestinfraHost):  # type: ignore[misc]
     """testinfra's host, over a guarded channel, with the profile's entry for it as ``spec``."""
 
-    def __init__(self, channel: ShellChannel, spec: profile.Host) -> None:
+    def __init__(self, channel: ShellChannel, spec: targets.Host) -> None:
         super().__init__(GuardedBackend(channel))
         self.backend.set_host(self)
         self.name = spec.name

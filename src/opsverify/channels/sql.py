@@ -17,8 +17,8 @@ import psycopg
 from psycopg import pq
 from psycopg.rows import dict_row
 
-from opsverify import __version__, profile
-from opsverify.channels.base import Channel
+from opsverify import __version__, targets
+from opsverify.channels.base import Channel, Dial, via
 from opsverify.errors import RefusedError, UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
 
@@ -26,13 +26,14 @@ Row = dict[str, Any]
 
 FUNCTIONS = frozenset(
     """
-    abs age array_agg array_length array_to_string avg bool_and bool_or cardinality cast ceil clock_timestamp
-    coalesce count current_database current_setting date_part exists extract floor format_type greatest
-    has_database_privilege has_table_privilege in lag least length lower max min now nullif pg_blocking_pids
-    pg_database_size pg_get_indexdef pg_has_role pg_hba_file_rules pg_is_in_recovery pg_last_wal_receive_lsn
-    pg_last_wal_replay_lsn pg_ls_archive_statusdir pg_postmaster_start_time pg_relation_size
-    pg_stat_get_wal_receiver pg_table_size pg_total_relation_size pg_wal_lsn_diff quote_ident round
-    row_number split_part string_agg sum to_char trunc unnest upper version aclexplode any all over filter values
+    abs aclexplode age array_agg array_length array_to_string avg bool_and bool_or cardinality cast ceil
+    clock_timestamp coalesce count current_database current_setting date_part exists extract floor format_type
+    greatest has_database_privilege has_table_privilege in lag least left length lower max min now nullif
+    pg_blocking_pids pg_current_wal_lsn pg_database_size pg_get_indexdef pg_has_role pg_hba_file_rules
+    pg_is_in_recovery pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_ls_archive_statusdir
+    pg_postmaster_start_time pg_relation_size pg_stat_get_wal_receiver pg_table_size pg_total_relation_size
+    pg_wal_lsn_diff quote_ident round row_number split_part string_agg sum to_char trunc unnest upper version
+    any all over filter values
     """.split()  # noqa: SIM905
 )
 FORBIDDEN = re.compile(
@@ -84,9 +85,12 @@ class SqlChannel(Channel):
 
     kind = "sql"
 
-    def __init__(self, database: profile.Database, password: str, root: Path, transcript: Transcript) -> None:
+    def __init__(
+        self, database: targets.Database, password: str, root: Path, transcript: Transcript, dial: Dial | None = None
+    ) -> None:
         super().__init__(database.name, database.user, database.timeout_s, transcript)
         self.spec = database
+        self._dial = dial
         host, _, port = database.address.rpartition(":")
         self._conninfo: dict[str, Any] = {
             "host": host.strip("[]"),
@@ -117,12 +121,15 @@ class SqlChannel(Channel):
             pq.Ping.NO_RESPONSE: "no response",
             pq.Ping.NO_ATTEMPT: "not attempted",
         }
-        # With a real account's name, or the server would log a refusal for every ping.
-        address = {key: value for key, value in self._conninfo.items() if key != "password"}
-        conninfo = psycopg.conninfo.make_conninfo(**address).encode()
+
+        def send() -> str:
+            # With a real account's name, or the server would log a refusal for every ping.
+            address = {key: value for key, value in self._dialled().items() if key != "password"}
+            return words[pq.Ping(pq.PGconn.ping(psycopg.conninfo.make_conninfo(**address).encode()))]
+
         latched, self._unreachable = self._unreachable, None
         try:
-            return self.exchange("ping", lambda: words[pq.Ping(pq.PGconn.ping(conninfo))], str)
+            return self.exchange("ping", send, str)
         finally:
             self._unreachable = latched
 
@@ -158,16 +165,25 @@ class SqlChannel(Channel):
         except psycopg.Error as error:
             raise UnansweredError(f"database {self.target}: the query failed: {_first_line(error)}") from None
 
+    def _dialled(self) -> dict[str, Any]:
+        """How to connect. Where another address is dialled, the certificate is still held against the name."""
+        if self._dial is None:
+            return self._conninfo
+        address, port = self._dial()
+        return {**self._conninfo, "hostaddr": address, "port": port}
+
     def _connect(self) -> psycopg.Connection[Row]:
+        dialled = self._dialled()
         try:
             return psycopg.connect(
-                **self._conninfo,
+                **dialled,
                 row_factory=dict_row,
                 options="-c statement_timeout=5000 -c lock_timeout=500 -c default_transaction_read_only=on",
             )
         except psycopg.Error as error:
             raise UnreachableError(
-                f"database {self.target} at {self.spec.address} gives {self.account} no session: {_first_line(error)}"
+                f"database {self.target} at {self.spec.address}{via(self.spec)} gives {self.account} no session: "
+                f"{_first_line(error)}"
             ) from None
 
     def _session(self) -> psycopg.Connection[Row]:

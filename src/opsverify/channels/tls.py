@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography import x509
 
-from opsverify import profile
+from opsverify import targets
 from opsverify.channels.base import Channel
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
@@ -31,7 +31,7 @@ class TlsChannel(Channel):
 
     kind = "tls"
 
-    def __init__(self, listener: profile.Listener, root: Path, transcript: Transcript) -> None:
+    def __init__(self, listener: targets.Listener, root: Path, transcript: Transcript) -> None:
         super().__init__(listener.name, "anonymous", listener.timeout_s, transcript)
         self.spec = listener
         self._ca = str(root / listener.ca) if listener.ca else None

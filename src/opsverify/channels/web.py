@@ -13,19 +13,22 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from opsverify import __version__, profile
+from opsverify import __version__, targets
 from opsverify.channels.base import LONGEST_ANSWER, Channel
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
 
 # Paths that change a monitoring server, or stop it, even when asked with GET by mistake of a proxy.
 DENIED = re.compile(r"(^|/)-/(?!(ready|healthy)$)|/api/v\d+/admin(/|$)|/api/v\d+/(write|otlp)(/|$)")
+
+
+MOST_REDIRECTS = 5
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class Answer:
     headers: dict[str, str]
     text: str
     seconds: float
+
+
+def redirected(url: str, answer: Answer) -> str:
+    """Where an answer to ``url`` redirects to, as a whole URL without fragment; empty when it does not."""
+    if answer.status not in (301, 302, 303, 307, 308):
+        return ""
+    return urldefrag(urljoin(url, answer.headers.get("location", ""))).url
 
 
 class _DialElsewhere(HTTPAdapter):
@@ -54,7 +64,7 @@ class WebChannel(Channel):
 
     kind = "web"
 
-    def __init__(self, endpoint: profile.Endpoint, root: Path, transcript: Transcript) -> None:
+    def __init__(self, endpoint: targets.Endpoint, root: Path, transcript: Transcript) -> None:
         super().__init__(endpoint.name, "anonymous", endpoint.timeout_s, transcript)
         self.spec = endpoint
         url = urlsplit(re.sub(r"^ws", "http", endpoint.url))
@@ -80,11 +90,32 @@ class WebChannel(Channel):
             UnreachableError: no connection, no valid TLS, or no answer in time twice in a row.
             UnansweredError: no answer in time, or the answer broke off or is too long.
         """
-        full = (self._base.rstrip("/") + path if path else self._base) or "/"
-        question = {"GET": f"{self._name}{full}", **({"params": params} if params else {})}
-        if DENIED.search(full) or not full.startswith("/"):
+        return self._get((self._base.rstrip("/") + path if path else self._base) or "/", params, headers)
+
+    def page(self) -> Answer:
+        """Ask for the page that the URL names, and follow its redirects as long as they stay on its host.
+
+        Returns:
+            the last answer: one that redirects elsewhere, or once more than `MOST_REDIRECTS`, is returned as it is.
+
+        Raises:
+            UnreachableError, UnansweredError: as `get`.
+        """
+        here = f"{self._name}{self._base or '/'}"
+        answer = self._get(here.removeprefix(self._name), None, None)
+        for _ in range(MOST_REDIRECTS):
+            target = redirected(here, answer)
+            if not target.startswith(f"{self._name}/"):
+                break
+            here = target
+            answer = self._get(here.removeprefix(self._name), None, None)
+        return answer
+
+    def _get(self, path: str, params: dict[str, str] | None, headers: dict[str, str] | None) -> Answer:
+        question = {"GET": f"{self._name}{path}", **({"params": params} if params else {})}
+        if DENIED.search(path) or not path.startswith("/"):
             raise self.refuse(question, "the path is not on the read-only list")
-        return self.exchange(question, lambda: self._send(full, params, headers), _shown)
+        return self.exchange(question, lambda: self._send(path, params, headers), _shown)
 
     def upgrade(self) -> Answer:
         """Ask for a WebSocket handshake (RFC 6455, section 4.1) and return the answer to it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from opsverify.channels.shell import Host
-from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.errors import CarrierError, UnansweredError, UnreachableError
 
 T = TypeVar("T")
 
@@ -36,9 +36,11 @@ class Attempt(Generic[T]):
 
 
 def attempt(ask: Callable[[], T]) -> Attempt[T]:
-    """Try; keep the reason when the target does not answer."""
+    """Try; keep the reason when the target does not answer. A broken way to it is no reason, but an error."""
     try:
         return Attempt(ask())
+    except CarrierError:
+        raise
     except UnansweredError as error:
         return Attempt(None, str(error))
 
@@ -70,7 +72,8 @@ def output(host: Host, command: str, *arguments: str, timeout_s: float | None = 
         asked = host.backend.quote(command, *arguments)
         said = (result.stderr or result.stdout).strip() or "nothing"
         raise UnansweredError(f"host {host.name}: asked {asked!r}, it ended with status {result.rc} and said: {said}")
-    return str(result.stdout)
+    # Bytes that are no UTF-8 are spelled out: what a host says is hostile, and must not break the run.
+    return bytes(result.stdout_bytes).decode("utf-8", "backslashreplace")
 
 
 def absent(host: Host, path: str) -> bool:

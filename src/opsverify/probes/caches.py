@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsverify.channels.cache import CacheChannel
@@ -31,11 +32,18 @@ class CacheMemory:
 
 @dataclass(frozen=True)
 class Eviction:
-    """The eviction policy in force, the file that the server would start from again, and the policy in it."""
+    """The eviction policy in force, and the file that the server was started from."""
 
     live: str
     config_file: str
-    persisted: str
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Calls by command (``flushdb``, ``config|get``) since the server's statistics began; uptime in seconds."""
+
+    calls: Mapping[str, int]
+    uptime: int
 
 
 def ping(cache: CacheChannel) -> Attempt[str]:
@@ -108,17 +116,62 @@ def policy(info: dict[str, str]) -> str:
     return info["maxmemory_policy"].lower()
 
 
-def eviction(cache: CacheChannel, host: Host) -> Eviction:
-    """The eviction policy, live and persisted."""
-    answer = cache.ask("CONFIG", "GET", "maxmemory-policy")
-    if len(answer) != 2:
-        raise UnansweredError(
-            f"cache {cache.target}: CONFIG GET maxmemory-policy gave {answer!r}, expected a name and a value"
-        )
-    running = parse_info(cache.ask("INFO", "server"))
-    text = output(host, shlex.join(["cat", cache.spec.config_file.path]))
+def eviction(cache: CacheChannel) -> Eviction:
+    """The eviction policy in force, by INFO: a provider that manages a cache refuses CONFIG."""
+    info = parse_info(cache.ask("INFO"))
     with about(f"cache {cache.target}"):
-        return Eviction(str(answer[1]), running.get("config_file", ""), parse_policy(text))
+        return Eviction(policy(info), info.get("config_file", ""))
+
+
+def persisted_policy(host: Host, path: str) -> str:
+    """The eviction policy in the file that the server is configured by."""
+    with about(f"host {host.name}: {path}"):
+        return parse_policy(output(host, shlex.join(["cat", path])))
+
+
+def commands(cache: CacheChannel) -> Commands:
+    """How often each command was called since the statistics began."""
+    with about(f"cache {cache.target}"):
+        return parse_commands(parse_info(cache.ask("INFO", "commandstats")), parse_info(cache.ask("INFO", "server")))
+
+
+def parse_commands(stats: dict[str, str], server: dict[str, str]) -> Commands:
+    """Calls by command, from the sections commandstats and server of INFO.
+
+    Raises:
+        UnansweredError: a line is not understood, or not even the INFO that asked before is counted.
+    """
+    calls = {}
+    for name, value in stats.items():
+        found = re.match(r"calls=([0-9]+)(,|$)", value)
+        if not name.startswith("cmdstat_") or found is None:
+            raise UnansweredError(f"INFO commandstats: this line is not understood: {name}:{value}")
+        calls[name.removeprefix("cmdstat_").lower()] = int(found[1])
+    if not calls:
+        raise UnansweredError("INFO commandstats is empty: the server does not count commands")
+    return Commands(calls, int(number(server, "uptime_in_seconds")))
+
+
+def users(cache: CacheChannel) -> dict[str, str]:
+    """The rules of each ACL user, by name, as Redis lists them."""
+    answer = cache.ask("ACL", "LIST")
+    with about(f"cache {cache.target}"):
+        return parse_users(answer)
+
+
+def parse_users(answer: object) -> dict[str, str]:
+    """Parse ACL LIST: ``user <name> <rules>`` each.
+
+    Raises:
+        UnansweredError: it is no such list.
+    """
+    found = {}
+    for line in answer if isinstance(answer, list) else [answer]:
+        match = re.fullmatch(r"user (\S+) (.+)", str(line))
+        if match is None:
+            raise UnansweredError(f"ACL LIST: this line is not understood: {str(line)[:100]!r}")
+        found[match[1]] = match[2]
+    return found
 
 
 def parse_policy(text: str) -> str:

@@ -16,6 +16,16 @@ from opsverify.probes import Attempt, about, attempt, output
 from opsverify.probes.machine import reachable_from_outside
 
 STILL_BOUND = ("running", "paused")  # in these states the engine holds a container's ports
+LOG_LINES = 100  # as many as the manual looks at
+LOG_LINE = re.compile(
+    r"(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})) (?P<said>.*)$"
+)
+# A record's own word for its level, in JSON, logfmt, or as PostgreSQL and nginx write it; not the word in a message.
+ERROR_LEVEL = re.compile(
+    r"""[\"']?(level|severity|lvl)[\"']?\s*[:=]\s*[\"']?(error|err|fatal|panic|critical|crit|alert|emerg)\b"""
+    r"""|^\S+ \S+( \S+)? \[\d+\].*? (ERROR|FATAL|PANIC):  |\[(error|crit|alert|emerg)\] \d+#\d+:""",
+    re.IGNORECASE,
+)
 SIDE_BY_SIDE = 8  # questions at a time; sshd lets ten share a connection by default
 
 
@@ -60,6 +70,7 @@ class Container:
     oom_killed: bool
     published: tuple[Published, ...]
     created: datetime
+    log_driver: str
     oneoff: bool = False
 
 
@@ -71,6 +82,18 @@ class Usage:
     resident: int
     limit: int
     cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Log:
+    """The end of a container's log: time of the newest line (None: there is no line), and how it is read.
+
+    ``errors`` counts the records of level error or above among the last ``lines``, where they name their level.
+    """
+
+    newest: datetime | None
+    lines: int
+    errors: int
 
 
 def containers(host: Host) -> tuple[Container, ...]:
@@ -141,6 +164,7 @@ def parse_inspect(data: dict[str, Any]) -> Container:
                 for number in _ports(each["HostPort"] or "0")
             ),
             created=parse_time(data["Created"]),
+            log_driver=configuration["LogConfig"]["Type"],
             oneoff=labels.get("com.docker.compose.oneoff") == "True",
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -194,7 +218,37 @@ def parse_stats(data: dict[str, Any]) -> Usage:
         raise UnansweredError(f"docker stats: no memory figures in the answer (missing: {error})") from None
 
 
+def log(host: Host, container: str) -> Log:
+    """The last `LOG_LINES` lines that the engine keeps of a container.
+
+    Raises:
+        UnansweredError: its driver does not let the engine read what it wrote.
+    """
+    with about(f"host {host.name}"):
+        return parse_log(
+            _ask(host, f"/containers/{container}/logs?stdout=true&stderr=true&timestamps=true&tail={LOG_LINES}")
+        )
+
+
+def parse_log(text: str) -> Log:
+    """Parse the engine's answer: each line begins with its time, behind a frame's eight bytes where there is no TTY."""
+    found = [match for match in map(LOG_LINE.search, text.split("\n")) if match]
+    return Log(
+        newest=max((parse_time(each["time"]) for each in found), default=None),
+        lines=len(found),
+        errors=sum(bool(ERROR_LEVEL.search(each["said"])) for each in found),
+    )
+
+
 def _engine(host: Host, path: str) -> Any:
+    body = _ask(host, path)
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        raise UnansweredError(f"host {host.name}: the Docker engine's answer to {path} is no JSON: {error}") from None
+
+
+def _ask(host: Host, path: str) -> str:
     api = host.spec.docker_api
     if api is None:
         raise UnansweredError(f"host {host.name}: the profile says no docker_api for it")
@@ -206,7 +260,4 @@ def _engine(host: Host, path: str) -> Any:
         raise (_GoneError if status == "404" else UnansweredError)(
             f"host {host.name}: the Docker engine answered {path} with status {status}: {body[:200]!r}"
         )
-    try:
-        return json.loads(body)
-    except json.JSONDecodeError as error:
-        raise UnansweredError(f"host {host.name}: the Docker engine's answer to {path} is no JSON: {error}") from None
+    return body

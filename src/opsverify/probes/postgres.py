@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from opsverify.channels.sql import Query, SqlChannel
@@ -33,6 +34,37 @@ SELECT a.pid, a.usename AS account, a.backend_type, a.state,
 WAITSTART = "coalesce((SELECT min(l.waitstart) FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted), a.query_start)"
 SESSIONS_14 = Query(SESSIONS.format(waiting_since=WAITSTART))
 SESSIONS_13 = Query(SESSIONS.format(waiting_since="a.query_start"))
+
+# pg_stat_statements lies in the schema that it was created in, which is on nobody's search path here: one constant for
+# each schema that is usual. Its columns go by the version of the extension, not of the server: pg_upgrade keeps it.
+EXTENSION = Query("""
+SELECT e.extversion AS version, a.default_version, n.nspname AS schema
+  FROM pg_extension e
+  JOIN pg_namespace n ON n.oid = e.extnamespace
+  JOIN pg_available_extensions a ON a.name = e.extname
+ WHERE e.extname = 'pg_stat_statements'
+""")
+STATEMENTS = """
+SELECT s.queryid::text AS queryid, sum(s.calls)::bigint AS calls, sum(s.total_exec_time) AS total_ms,
+       sum(s.{read_time}) AS read_ms, {since} AS since,
+       min(CASE WHEN s.query ~* '^ *(select|insert|update|delete|with|merge)' THEN left(s.query, 200) END) AS text,
+       bool_or(s.query ~* '^ *reindex') AS rebuild, s.queryid IS NULL AS hidden
+  FROM {schema}.pg_stat_statements s
+ WHERE s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+   AND s.userid <> (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)
+ GROUP BY s.queryid
+"""
+SCHEMAS = ("public", "extensions", "monitoring", "pg_catalog")
+NO_SINCE = "NULL::timestamptz"
+STATEMENTS_BY = {  # by schema, and by the first version of the extension that has these columns
+    (schema, first): Query(STATEMENTS.format(schema=schema, read_time=read_time, since=since.format(schema=schema)))
+    for schema in SCHEMAS
+    for first, read_time, since in (
+        ((1, 11), "shared_blk_read_time", "(SELECT i.stats_reset FROM {schema}.pg_stat_statements_info i)"),
+        ((1, 9), "blk_read_time", "(SELECT i.stats_reset FROM {schema}.pg_stat_statements_info i)"),
+        ((1, 8), "blk_read_time", NO_SINCE),
+    )
+}
 VERSION = Query("SELECT current_setting('server_version_num')::int AS version")
 
 
@@ -58,6 +90,46 @@ class Session:
 
     def __str__(self) -> str:
         return f"pid {self.pid} of {self.account}"
+
+
+@dataclass(frozen=True)
+class Extension:
+    """pg_stat_statements as it is installed: its version, the one that the server ships, and its schema."""
+
+    version: str
+    default_version: str
+    schema: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement, normalised: how often it was executed and how long that took in milliseconds, all in all.
+
+    ``text`` holds its first 200 characters, or nothing for a utility statement, which may hold a password.
+    """
+
+    queryid: str
+    calls: int
+    total_ms: float
+    text: str = ""
+
+    @property
+    def mean_ms(self) -> float:
+        """Milliseconds of one execution, on average."""
+        return self.total_ms / self.calls if self.calls else 0.0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What pg_stat_statements has recorded of this database by others than this account.
+
+    ``since`` is when its counters were last reset, None where the version does not tell; ``rebuilds`` counts REINDEX.
+    """
+
+    extension: Extension
+    statements: tuple[Statement, ...]
+    since: datetime | None
+    rebuilds: int
 
 
 def ping(database: SqlChannel) -> str:
@@ -134,4 +206,71 @@ def parse_sessions(rows: list[dict[str, Any]]) -> tuple[Session, ...]:
             float(row["wait_seconds"] or 0),
         )
         for row in started
+    )
+
+
+def recorded(database: SqlChannel) -> Recorded:
+    """What pg_stat_statements has recorded.
+
+    Raises:
+        UnansweredError: the extension is not loaded by the server.
+        InsufficientFactsError: it is not installed in this database, hides what others execute, or records nothing.
+    """
+    with about(f"database {database.target}"):
+        extension = parse_extension(database.ask(EXTENSION))
+        return parse_statements(extension, database.ask(statements_query(extension)))
+
+
+def statements(database: SqlChannel) -> tuple[Statement, ...]:
+    """The statements that pg_stat_statements has recorded; raises as `recorded`."""
+    return recorded(database).statements
+
+
+def parse_extension(rows: list[dict[str, Any]]) -> Extension:
+    """The row of `EXTENSION`.
+
+    Raises:
+        InsufficientFactsError: there is none.
+    """
+    if not rows:
+        raise InsufficientFactsError("the extension pg_stat_statements is not installed in this database")
+    row = rows[0]
+    return Extension(row["version"], row["default_version"] or row["version"], row["schema"])
+
+
+def statements_query(extension: Extension) -> Query:
+    """The query with the columns and the schema of this extension.
+
+    Raises:
+        InsufficientFactsError: it is too old, or in a schema that the suite has no constant for.
+    """
+    version = tuple(int(part) for part in extension.version.split(".") if part.isdigit())
+    fitting = [first for schema, first in STATEMENTS_BY if schema == extension.schema and version >= first]
+    if extension.schema not in SCHEMAS:
+        raise InsufficientFactsError(
+            f"pg_stat_statements lies in the schema {extension.schema}, expected one of {', '.join(SCHEMAS)}"
+        )
+    if not fitting:
+        raise InsufficientFactsError(
+            f"pg_stat_statements {extension.version} is of a server before 13; "
+            "update it: ALTER EXTENSION pg_stat_statements UPDATE"
+        )
+    return STATEMENTS_BY[extension.schema, max(fitting)]
+
+
+def parse_statements(extension: Extension, rows: list[dict[str, Any]]) -> Recorded:
+    """Parse the rows of `STATEMENTS`.
+
+    Raises:
+        InsufficientFactsError: there are none, or some are hidden from this account.
+    """
+    if any(row["hidden"] for row in rows):
+        raise InsufficientFactsError("what others execute is hidden from this account; grant it pg_monitor")
+    if not rows:
+        raise InsufficientFactsError("pg_stat_statements has recorded no statement of others (is its track none?)")
+    return Recorded(
+        extension,
+        tuple(Statement(row["queryid"], row["calls"], float(row["total_ms"]), row["text"] or "") for row in rows),
+        rows[0]["since"],
+        sum(row["calls"] for row in rows if row["rebuild"]),
     )

@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 
 from opsverify.errors import InsufficientFactsError
-from opsverify.judgement import Limits, Observation, holds, none_of, within
+from opsverify.judgement import Limit, Limits, Observation, holds, none_of, within
 from opsverify.probes import Attempt
-from opsverify.probes.containers import Container, Usage
+from opsverify.probes.containers import Container, Log, Usage
+from opsverify.probes.links import Page, State
 from opsverify.probes.machine import Filesystem, Memory, Socket
 from opsverify.probes.postgres import Connections, Session
+from opsverify.probes.replication import Replica
+from opsverify.probes.scripts import Runs, Script
 from opsverify.probes.series import Requests
+from opsverify.probes.vantage import View
 from opsverify.probes.web import EXPOSITION, Health, Metrics
 
 ANSWERS = "an answer"
+CLOCK_TOLERANCE_HOURS = 5 / 60
 
 
 def service_up(containers: Sequence[Container], limits: Limits, now: datetime) -> list[Observation]:
@@ -30,6 +36,70 @@ def service_up(containers: Sequence[Container], limits: Limits, now: datetime) -
         restarts = restarts_since(each, now - timedelta(hours=24))
         observations.append(within(f"{each.name} restarts in 24 h", restarts, limits.restarts_24h))
     return observations
+
+
+def logs_kept(
+    logs: Sequence[tuple[Container, Log | None]], limits: Limits, now: datetime, *, continuous: bool
+) -> list[Observation]:
+    """The engine keeps what each container writes, and is still hearing from it.
+
+    Of a service that logs only when something happens (``continuous`` is False) the age of its newest line says
+    nothing, but that there is one shows that it is heard.
+    """
+    if not logs:
+        return [holds("container", "none exists", "at least one", met=False)]
+    observations = []
+    for container, log in logs:
+        driver = container.log_driver
+        observations.append(holds(f"{container.name} log driver", driver, "one that keeps logs", log is not None))
+        if log is None:
+            continue
+        if log.newest is None or not continuous:
+            heard = log.newest is not None
+            seen = f"{log.newest:%Y-%m-%d %H:%M:%S} UTC" if log.newest else "none"
+            observations.append(holds(f"{container.name} newest line", seen, "there is one", heard))
+        else:
+            age = max((now - log.newest).total_seconds(), 0.0)
+            observations.append(within(f"{container.name} newest line", age, limits.newest_line_seconds))
+        errors = f"{log.errors} of the last {log.lines} lines"
+        observations.append(holds(f"{container.name} records of level error", errors, "shown", met=True))
+    return observations
+
+
+def script_is_trusted(
+    path: str, script: Script | None, runs: Runs | None, limits: Limits, now: datetime
+) -> list[Observation]:
+    """A script is there, parses, can be changed by root alone, and its last run on record succeeded of late."""
+    if script is None:
+        return [holds(path, "does not exist", "a script", met=False)]
+    regular = script.entry.kind == "regular file"
+    changeable = [str(each) for each in (script.entry, *script.above) if each.changeable_by_others]
+    return [
+        holds(path, script.entry.kind, "a regular file with content", regular),
+        holds("syntax", script.syntax or "parses", "parses", not script.syntax),
+        none_of("changeable by others than root", changeable, seen=1 + len(script.above), of="files and folders above"),
+        *_run_well(PurePosixPath(path).name, runs, limits, now),
+    ]
+
+
+def _run_well(name: str, runs: Runs | None, limits: Limits, now: datetime) -> list[Observation]:
+    """The record is root's, so it is no one else's word, and the newest run in it ended well and is young."""
+    if runs is None:
+        return [holds("record of runs", "does not exist", "at least one run", met=False)]
+    mine = [each for each in runs.latest if each.script == name]
+    kept = holds("record of runs", str(runs.entry), "changed by root alone", not runs.entry.changeable_by_others)
+    if not mine:
+        return [kept, holds("last run", "none on record", "at least one", met=False)]
+    last = mine[-1]
+    age = (now - last.finished).total_seconds() / 3600
+    return [
+        kept,
+        holds("last run ended with status", last.status, "0", last.status == 0),
+        within("last run finished", age, limits.run_age_hours),
+        holds(
+            "last run finished at", f"{last.finished:%Y-%m-%d %H:%M} UTC", "in the past", age > -CLOCK_TOLERANCE_HOURS
+        ),
+    ]
 
 
 def restarts_since(container: Container, moment: datetime) -> int:
@@ -100,6 +170,54 @@ def metrics_exposed(answer: Attempt[Metrics], limits: Limits) -> list[Observatio
     ]
 
 
+def link_state(asked: str, answer: Attempt[State], expected: Limit) -> list[Observation]:
+    """The status interface behind a link says in its body that all is well; a login page with status 200 does not."""
+    if answer.value is None:
+        return [holds(asked, answer.failure, ANSWERS, met=False)]
+    state = answer.value
+    words = [str(each) for each in expected.values]
+    return [
+        holds("status", state.status, "200", state.status == 200),
+        holds("claims to be", state.claims, " or ".join(words), state.claims in words),
+        holds("version", state.version, "shown", met=True),
+    ]
+
+
+def page_is_itself(answer: Attempt[Page], marker: str) -> list[Observation]:
+    """A public page is the right one, over TLS that a browser accepts, and does not send people elsewhere."""
+    if answer.value is None:
+        return [holds("page", answer.failure, ANSWERS, met=False)]
+    page = answer.value
+    seen = marker if page.has_marker else f"not in the page (its title: {page.title or 'none'})"
+    return [
+        holds("status", page.status, "200", page.status == 200),
+        holds("TLS", "verified" if page.tls else "none", "verified", page.tls),
+        holds("redirects to", page.elsewhere or "nowhere else", "nowhere else", not page.elsewhere),
+        holds("marker", seen, marker, page.has_marker),
+    ]
+
+
+def seen_from_outside(view: View, limits: Limits) -> list[Observation]:
+    """A probe off the host gets a healthy answer, soon enough, and did so just now.
+
+    Raises:
+        InsufficientFactsError: its last look is too old, or it does not look at what the answer says.
+    """
+    if not limits.seen_seconds.met(view.age):
+        raise InsufficientFactsError(f"the last look is {view.age:.0f} s old, expected {limits.seen_seconds} s")
+    if not view.reads_body and view.success:
+        raise InsufficientFactsError(
+            "the probe does not look at the body (no series probe_failed_due_to_regex): "
+            "set fail_if_body_not_matches_regexp in its module"
+        )
+    return [
+        holds("seen from outside", "success" if view.success else "failure", "success", view.success),
+        holds("HTTP status", view.status, "200", view.status == 200),
+        within("answered after", view.seconds, limits.response_seconds),
+        holds("last look", f"{view.age:.0f} s ago", "shown", met=True),
+    ]
+
+
 def websocket_upgrades(answer: Attempt[tuple[int, str]]) -> list[Observation]:
     """The handshake ends in 101 and names the protocol."""
     if answer.value is None:
@@ -163,6 +281,20 @@ def nothing_hangs(sessions: Sequence[Session], limits: Limits) -> list[Observati
         )
         for name, found, limit in kinds
     ]
+
+
+def replica_keeps_up(replica: Replica, limits: Limits) -> list[Observation]:
+    """The replica streams, and has replayed all but a little of what the primary wrote.
+
+    The lag is counted in bytes of log: on an idle primary the time of the last replay is old, and means nothing.
+    """
+    if not replica.connections:
+        return [holds(f"connection of {replica.name}", "none", "one that streams", met=False)]
+    observations = []
+    for each in replica.connections:
+        observations.append(holds(f"{replica.name} state", each.state, "streaming", each.state == "streaming"))
+        observations.append(within(f"{replica.name} lag", each.lag, limits.lag_bytes))
+    return observations
 
 
 def pong(answer: Attempt[str]) -> list[Observation]:

@@ -1,37 +1,12 @@
-"""The faults that turn a requirement red, and the near misses that must not: data for test_faults.py."""
+"""Cases of services, databases, firewall, certificates and backups."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Any
 
 from lab import faults
-
-Inject = Callable[[], AbstractContextManager[Any]]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault, exactly what it turns red, and what depends on it so closely that it may turn red as well."""
-
-    name: str
-    inject: Inject
-    red: dict[str, str]
-    dependents: dict[str, str] = field(default_factory=dict)
-    append: str = ""
-
-
-@dataclass(frozen=True)
-class NearMiss:
-    """Something that looks like a fault of these requirements and is none."""
-
-    name: str
-    inject: Inject
-    green: tuple[str, ...]
-    append: str = ""
-
+from tests.lab.cases.kinds import Fault, NearMiss, aged, together
 
 PUBLIC_KEY_ARCHIVE = """
     export GNUPGHOME=$(mktemp -d)
@@ -57,16 +32,6 @@ def many_sessions(share: float) -> AbstractContextManager[Any]:
     return aged(together(*sessions))
 
 
-def together(*parts: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
-    """Several faults at once."""
-    return faults.all_of(*parts)
-
-
-def aged(part: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
-    """A fault that has lasted for three seconds when it is looked at."""
-    return faults.all_of(part, pause=3)
-
-
 def exited() -> AbstractContextManager[Any]:
     """A container of the project that did its work and ended."""
     return faults.one_shot()
@@ -87,11 +52,26 @@ NGINX_DOWN = {
     "SEC-CERT-03-api-443": "fail",
     "HLT-RES-01-nginx": "error",
 }
+# What the API's customers meet, the probe from outside meets too, at its next look.
+OUTSIDE = {"NET-EXT-01-outside": "fail"}
+# What cannot be told without a session, or without seeing what others do.
+UNSEEN = dict.fromkeys(
+    (
+        "HLT-PG-03-postgres",
+        "HLT-PG-04-postgres",
+        "HLT-PG-05-replica-1",
+        "PERF-PGSS-01-postgres",
+        "PERF-PGSS-02-postgres",
+        "PERF-IDX-01-postgres",
+    ),
+    "error",
+)
+NO_SESSION = {**UNSEEN, "PERF-STAT-01-postgres": "error", "BP-PERF-04-postgres": "error"}
 # The API reports itself unhealthy without its database or cache, and its container with it.
 API_NOTICES = {"HLT-API-01-api": "fail", "HLT-SVC-01-tokenswap-api": "fail"}
 
 FAULTS = [
-    Fault("nginx stopped", lambda: faults.stopped("nginx"), NGINX_DOWN),
+    Fault("nginx stopped", lambda: faults.stopped("nginx"), NGINX_DOWN, OUTSIDE),
     Fault(
         "postgres stopped",
         lambda: faults.stopped("postgres", "tokenswap-api"),
@@ -99,12 +79,11 @@ FAULTS = [
             "HLT-SVC-02-postgres": "fail",
             "HLT-PG-01-postgres": "fail",
             "HLT-PG-02-postgres": "fail",
-            "HLT-PG-03-postgres": "error",
-            "HLT-PG-04-postgres": "error",
+            **NO_SESSION,
             "HLT-RES-01-postgres": "error",
             **API_NOTICES,
         },
-        {"HLT-ERR-01-prometheus": "fail"},
+        {"HLT-ERR-01-prometheus": "fail", **OUTSIDE},
     ),
     Fault(
         "redis stopped",
@@ -114,10 +93,11 @@ FAULTS = [
             "HLT-RED-01-redis": "fail",
             "RED-MEM-01-redis": "error",
             "RED-POL-01-redis": "error",
+            "RED-EXP-01-redis": "error",
             "HLT-RES-01-redis": "error",
             **API_NOTICES,
         },
-        {"HLT-ERR-01-prometheus": "fail"},
+        {"HLT-ERR-01-prometheus": "fail", **OUTSIDE},
     ),
     Fault(
         "prometheus stopped",
@@ -127,6 +107,9 @@ FAULTS = [
             "CAP-CPU-01-prometheus": "error",
             "CAP-MEM-01-prometheus": "error",
             "CAP-TRG-P95-01-prometheus": "error",
+            "APP-HEAP-01-prometheus": "error",
+            "BP-PERF-02-prometheus": "error",
+            "NET-EXT-01-outside": "error",
             "HLT-RES-01-prometheus": "error",
         },
     ),
@@ -134,6 +117,7 @@ FAULTS = [
         "the API restarts again and again",
         lambda: faults.restarted_by_crash("tokenswap-api", 2),
         {"HLT-SVC-01-tokenswap-api": "fail", "APP-RST-01-tokenswap-api": "fail"},
+        OUTSIDE,
     ),
     Fault(
         "a service is not restarted",
@@ -144,7 +128,7 @@ FAULTS = [
         "the API says unhealthy with status 200",
         lambda: faults.api_misbehaves(health="unhealthy-200"),
         {"HLT-API-01-api": "fail"},
-        {"HLT-SVC-01-tokenswap-api": "fail"},
+        {"HLT-SVC-01-tokenswap-api": "fail", **OUTSIDE},
     ),
     Fault(
         "metrics page is an HTML page with status 200",
@@ -174,12 +158,12 @@ FAULTS = [
     Fault(
         "login revoked while the server is ready",
         lambda: faults.sql_change("ALTER ROLE ops_verify NOLOGIN", "ALTER ROLE ops_verify LOGIN"),
-        {"HLT-PG-02-postgres": "fail", "HLT-PG-03-postgres": "error", "HLT-PG-04-postgres": "error"},
+        {"HLT-PG-02-postgres": "fail", **NO_SESSION},
     ),
     Fault(
         "the verifier may not see other sessions",
         lambda: faults.sql_change("REVOKE pg_monitor FROM ops_verify", "GRANT pg_monitor TO ops_verify"),
-        {"HLT-PG-03-postgres": "error", "HLT-PG-04-postgres": "error"},
+        UNSEEN,
     ),
     Fault(
         "a lock blocks a session",
@@ -242,11 +226,13 @@ FAULTS = [
         lambda: faults.certificate(names=("other.tokenswap.io",)),
         # Every client that verifies is turned away, this suite's own requests included.
         {"SEC-CERT-02-api-443": "fail", "HLT-API-01-api": "fail", "HLT-API-02-api": "fail", "HLT-WS-01-prices": "fail"},
+        OUTSIDE,
     ),
     Fault(
         "intermediate certificate missing",
         lambda: faults.certificate(chain=False),
         {"SEC-CERT-02-api-443": "fail", "HLT-API-01-api": "fail", "HLT-API-02-api": "fail", "HLT-WS-01-prices": "fail"},
+        OUTSIDE,
     ),
     Fault(
         "certificate renewed on disk only", lambda: faults.certificate(reload=False), {"SEC-CERT-03-api-443": "fail"}

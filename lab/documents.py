@@ -1,0 +1,174 @@
+"""What the lab's invented people keep on file: a roster, attestations and the files that bear them out.
+
+Everything is relative to today, so the files are written anew when they are older than a day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from lab.settings import LAB
+from opsverify import catalogue
+from opsverify.attest import needing
+
+CHECKS = LAB.parent / "checks"
+WRITE_AGAIN_AFTER = timedelta(days=1)
+ZONE = ZoneInfo("Europe/Berlin")
+WEEKS_BACK, WEEKS_AHEAD = 1, 5
+ROTATION = ("Mara Lindqvist", "Tomasz Wieczorek", "Aylin Demir", "Jonas Brandt")
+HANDED_OVER = time(9)  # on Mondays
+
+ROSTER = """\
+# The lab's roster. The people are invented; `python -m lab up` writes it anew every day.
+by = "Mara Lindqvist"
+reviewed_by = "Henrik Sommer"
+date = {today}
+valid_for = "30d"
+timezone = "{zone}"
+
+[contacts]
+# Of the numbers that the German regulator sets aside for films (030 23125 000 to 999): well formed, and nobody's.
+phone = "+49 30 23125 042"
+
+[contacts.mail]
+operations = "ops@tokenswap.io"
+support = "support@tokenswap.io"
+security = "security@tokenswap.io"
+
+[[people]]
+name = "Mara Lindqvist"
+roles = ["operations-manager", "engineer"]
+mail = "mara.lindqvist@tokenswap.io"
+phone = "+49 30 23125 101"
+
+[[people]]
+name = "Tomasz Wieczorek"
+roles = ["system-administrator", "engineer"]
+mail = "tomasz.wieczorek@tokenswap.io"
+phone = "+49 30 23125 102"
+
+[[people]]
+name = "Aylin Demir"
+roles = ["database-administrator", "engineer"]
+mail = "aylin.demir@tokenswap.io"
+phone = "+49 30 23125 103"
+
+[[people]]
+name = "Jonas Brandt"
+roles = ["senior-system-administrator", "engineer"]
+mail = "jonas.brandt@tokenswap.io"
+phone = "+49 30 23125 104"
+
+[[people]]
+name = "Henrik Sommer"
+roles = ["architect"]
+mail = "henrik.sommer@tokenswap.io"
+phone = "+49 30 23125 105"
+
+[[people]]
+name = "Priya Raman"
+roles = ["technical-lead"]
+mail = "priya.raman@tokenswap.io"
+phone = "+49 30 23125 106"
+
+[[people]]
+name = "Claire Fontaine"
+roles = ["cto"]
+mail = "claire.fontaine@tokenswap.io"
+phone = "+49 30 23125 107"
+
+[[escalation]]
+level = 1
+duty = true
+
+[[escalation]]
+level = 2
+roles = ["senior-system-administrator"]
+
+[[escalation]]
+level = 3
+roles = ["architect", "technical-lead"]
+
+[[escalation]]
+level = 4
+roles = ["cto"]
+severe_only = true
+"""
+
+SHIFT = """
+[[shifts]]
+person = "{person}"
+duty = "{duty}"
+from = {start:%Y-%m-%dT%H:%M:%S}
+to = {end:%Y-%m-%dT%H:%M:%S}
+"""
+
+ATTESTATION = """
+[[attestation]]
+requirement = "{requirement}"
+statement = "{statement}"
+by = "Aylin Demir"
+reviewed_by = "Mara Lindqvist"
+date = {today}
+valid_for = "60d"
+artefact = "{artefact}"
+sha256 = "{sha256}"
+"""
+
+
+def ensure(folder: Path, now: datetime) -> None:
+    """Write the documents unless they are there, whole and less than a day old."""
+    written = folder / "attestations.toml"  # the last one to be written
+    if not written.exists() or not (folder / "roster.toml").exists():
+        write(folder, now)
+        return
+    text = written.read_text(encoding="utf-8")
+    age = abs(now - datetime.fromtimestamp(written.stat().st_mtime, now.tzinfo))
+    if age >= WRITE_AGAIN_AFTER or any(f'"{each}"' not in text for each in needing(CHECKS)):
+        write(folder, now)
+
+
+def write(folder: Path, now: datetime, checks: Path = CHECKS) -> None:
+    """Write roster, attestations (of all that ``checks`` ask for) and their artefacts, good for weeks from ``now``."""
+    evidence = folder / "evidence"
+    evidence.mkdir(parents=True, exist_ok=True)
+    today = f"{now:%Y-%m-%d}"
+    (folder / "roster.toml").write_text(
+        ROSTER.format(today=today, zone=ZONE.key) + "".join(_shifts(now)), encoding="utf-8"
+    )
+    entries = ["# The lab's attestations. The drills are invented; `python -m lab up` writes them anew every day.\n"]
+    titles = catalogue.load(checks)
+    for requirement in needing(checks):
+        statement = f"Lab exercise for this requirement done and answered: {titles[requirement].title}"
+        artefact = evidence / f"{requirement}.md"
+        artefact.write_text(f"# {requirement}\n\n{today}: {statement}.\n", encoding="utf-8")
+        entries.append(
+            ATTESTATION.format(
+                requirement=requirement,
+                statement=statement,
+                today=today,
+                artefact=artefact.relative_to(folder),
+                sha256=hashlib.sha256(artefact.read_bytes()).hexdigest(),
+            )
+        )
+    (folder / "attestations.toml").write_text("".join(entries), encoding="utf-8")
+
+
+def _shifts(now: datetime) -> list[str]:
+    """One person a week, from Monday to Monday, day and night; and the next one in the hours of weekdays."""
+    today = now.astimezone(ZONE).date()
+    monday = today - timedelta(days=today.weekday() + 7 * WEEKS_BACK)
+    shifts = []
+    for week in range(WEEKS_BACK + WEEKS_AHEAD + 1):
+        first = monday + timedelta(weeks=week)
+        turn = first.toordinal() // 7  # not the week of the year: one with 53 would give someone two in a row
+        start, end = (datetime.combine(day, HANDED_OVER) for day in (first, first + timedelta(weeks=1)))
+        shifts.append(SHIFT.format(person=ROTATION[turn % len(ROTATION)], duty="emergency", start=start, end=end))
+        for day in range(5):
+            start, end = (datetime.combine(first + timedelta(days=day), time(hour)) for hour in (9, 18))
+            person = ROTATION[(turn + 1) % len(ROTATION)]
+            shifts.append(SHIFT.format(person=person, duty="weekday", start=start, end=end))
+    return shifts

@@ -1,0 +1,100 @@
+"""The document channel: the files that people keep beside a profile, and the digests of what they refer to."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from opsverify.channels.base import LONGEST_ANSWER, Channel
+from opsverify.documents import Documents, Which
+from opsverify.errors import RefusedError, UnansweredError
+from opsverify.transcript import Transcript
+
+
+class DocumentChannel(Channel):
+    """Reads the roster, the attestations and the baseline, and takes digests of artefacts. It opens nothing else."""
+
+    kind = "document"
+
+    def __init__(self, target: str, documents: Documents, transcript: Transcript) -> None:
+        super().__init__(target, "runner", 0.0, transcript)
+        self.documents = documents
+
+    def text(self, which: Which) -> str | None:
+        """The text of one of the files; None when it does not exist.
+
+        Raises:
+            UnansweredError: it exists but cannot be read, is too long or no UTF-8.
+        """
+        path, name = self.documents.path(which), self.documents.shown(which)
+
+        def send() -> tuple[bytes, str] | None:
+            content = content_of(path, name)
+            try:
+                return None if content is None else (content, content.decode("utf-8"))
+            except UnicodeDecodeError:
+                raise UnansweredError(f"{name}: cannot be read: it is no UTF-8") from None
+
+        answer = self.exchange({"read": name}, send, _shown)
+        return answer[1] if answer else None
+
+    def digest(self, artefact: str) -> str | None:
+        """The SHA-256 of a file in the folder of the attestations, in hexadecimal; None when it does not exist.
+
+        Raises:
+            RefusedError: the path, or what it links to, lies outside of that folder.
+            UnansweredError: it exists but cannot be read, or is too long.
+        """
+        question = {"digest": artefact}
+        try:
+            path = inside(self.documents, Path(artefact))
+        except RefusedError as error:
+            raise self.refuse(question, str(error)) from None
+
+        def send() -> str | None:
+            content = content_of(path, artefact)
+            return None if content is None else hashlib.sha256(content).hexdigest()
+
+        digest: str | None = self.exchange(question, send, lambda found: {"sha256": found})
+        return digest
+
+
+def inside(documents: Documents, artefact: Path) -> Path:
+    """Where an artefact lies, with every link followed. ``artefact`` is relative to the folder of the attestations.
+
+    Raises:
+        RefusedError: outside of that folder.
+    """
+    folder = documents.attestations.parent.resolve()
+    path = (folder / artefact).resolve()
+    if artefact.is_absolute() or not path.is_relative_to(folder) or path == folder:
+        raise RefusedError(f"{artefact} does not lie inside the folder of the attestations")
+    return path
+
+
+def content_of(path: Path, name: str) -> bytes | None:
+    """What a file holds; None when it does not exist.
+
+    Raises:
+        UnansweredError: it cannot be read, or is longer than ``LONGEST_ANSWER`` bytes.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise UnansweredError(f"{name}: cannot be read: it is no regular file")
+        with path.open("rb") as file:
+            content = file.read(LONGEST_ANSWER + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnansweredError(f"{name}: cannot be read: {error.strerror}") from None
+    if len(content) > LONGEST_ANSWER:
+        raise UnansweredError(f"{name}: is longer than {LONGEST_ANSWER} bytes")
+    return content
+
+
+def _shown(answer: tuple[bytes, str] | None) -> dict[str, Any]:
+    if answer is None:
+        return {"sha256": None, "text": None}  # there is no such file, which is an answer
+    content, text = answer
+    return {"sha256": hashlib.sha256(content).hexdigest(), "text": text}

@@ -1,0 +1,161 @@
+"""The command ``opsverify``: a thin dispatcher; the work is done in a module of each subcommand.
+
+Exit status: 0 in order, 1 something is due, 64 wrong usage or configuration (one line on stderr), 69 a system gave no
+answer, 70 an internal error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Never
+
+from pydantic import TypeAdapter, ValidationError
+
+from opsverify.attestations import Days, days
+from opsverify.documents import Project, project
+from opsverify.errors import OpsverifyError, UsageError
+
+OK, DUE, USAGE, UNANSWERED, INTERNAL = 0, 1, 64, 69, 70
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> Never:
+        """Complain.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit status."""
+    try:
+        chosen = parser().parse_args(arguments)
+        status: int = chosen.do(chosen)
+    except UsageError as error:
+        return _say(error, USAGE)
+    except OpsverifyError as error:
+        return _say(error, UNANSWERED)
+    except Exception:
+        traceback.print_exc()
+        return INTERNAL
+    return status
+
+
+def _say(error: OpsverifyError, status: int) -> int:
+    print(f"opsverify: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line; each subcommand names its function as ``do``."""
+    found = Parser(prog="opsverify", description="Keep on file what the verification of an environment rests on.")
+    commands = found.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    attest = commands.add_parser("attest", help="state that a requirement is met, or list what is due")
+    attest.add_argument("requirement", nargs="?", metavar="REQUIREMENT", help="the requirement that is attested")
+    attest.add_argument("--due", type=_days, metavar="30d", help="list what is missing or runs out within that time")
+    attest.add_argument("--statement", metavar="TEXT", help="what was done and seen")
+    attest.add_argument("--reviewed-by", metavar="NAME", help="who has read it over; another person")
+    attest.add_argument("--artefact", type=Path, metavar="FILE", help="what bears it out, in the attestations' folder")
+    attest.add_argument("--target", metavar="NAME", help="the one target it is about (default: all)")
+    attest.add_argument("--date", type=_date, metavar="2026-11-23", help="when it was done (default: today, UTC)")
+    attest.add_argument("--valid-for", type=_days, default="90d", metavar="90d", help="how long it holds")
+    attest.set_defaults(do=_attest)
+
+    baseline = commands.add_parser("baseline", help="measure the databases and write the performance baseline")
+    baseline.add_argument("--load", required=True, metavar="TEXT", help="the load under which it is taken")
+    baseline.add_argument("--version", required=True, metavar="TEXT", help="the version of the application")
+    baseline.add_argument("--valid-for", type=_days, default="180d", metavar="180d", help="how long it holds")
+    baseline.set_defaults(do=_baseline)
+
+    for command in (attest, baseline):
+        command.add_argument("--profile", required=True, metavar="NAME", help="a folder of profiles/, or a .toml file")
+        command.add_argument("--by", required=command is baseline, metavar="NAME", help="who states it")
+    return found
+
+
+def _attest(chosen: argparse.Namespace) -> int:
+    from opsverify import attest  # noqa: PLC0415  each subcommand loads what it needs
+
+    today = _now().date()
+    wanted = ("requirement", "statement", "by", "reviewed_by", "artefact")
+    given = [name for name in (*wanted, "target", "date") if getattr(chosen, name) is not None]
+    if chosen.due is not None:
+        if given:
+            raise UsageError(
+                f"attest: --due lists what is due and goes without {given[0]} (see opsverify attest --help)"
+            )
+        rows = attest.due(_project(chosen), days(chosen.due), today)
+        print(attest.table(rows, today) if rows else f"nothing is due within {chosen.due}")
+        return DUE if rows else OK
+    lacking = [name for name in wanted if name not in given]
+    if lacking:
+        options = [name.upper() if name == "requirement" else f"--{name.replace('_', '-')}" for name in lacking]
+        raise UsageError(f"attest: needs {', '.join(options)} (see opsverify attest --help)")
+    print(
+        attest.add(
+            _project(chosen),
+            chosen.artefact,
+            today,
+            requirement=chosen.requirement,
+            target=chosen.target,
+            statement=chosen.statement,
+            by=chosen.by,
+            reviewed_by=chosen.reviewed_by,
+            date=chosen.date or today,
+            valid_for=chosen.valid_for,
+        ),
+        end="",
+    )
+    return OK
+
+
+def _baseline(chosen: argparse.Namespace) -> int:
+    from opsverify import measuring  # noqa: PLC0415
+
+    wanted = {name: getattr(chosen, name) for name in ("by", "load", "version", "valid_for")}
+    on = _project(chosen, secrets=True)
+    taken, run = measuring.take(on, _now(), **wanted)
+    where = run.directory.relative_to(on.root)
+    print(f"{on.documents.shown('baseline')}: {len(taken.statement)} statements, good until {taken.expires}")
+    print(f"transcript: {where}/transcript.jsonl")
+    return OK
+
+
+def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:
+    here = Path.cwd()
+    for root in (here, *here.parents):
+        if (root / "checks").is_dir() and (root / "profiles").is_dir():
+            return project(root, chosen.profile, _now().date(), secrets=secrets)
+    raise UsageError(f"{here.name}/ is not inside a project: expected folders checks/ and profiles/ here or above")
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _days(text: str) -> str:
+    try:
+        return TypeAdapter(Days).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected 1d to 366d") from None
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a day such as 2026-11-23") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
