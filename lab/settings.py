@@ -47,6 +47,7 @@ DEFAULT_PORTS = {
     "STATUS": 18081,
     "DOCS": 18082,
     "DNS": 15353,
+    "BLACKBOX": 19115,
 }
 
 

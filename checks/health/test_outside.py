@@ -7,6 +7,6 @@ from opsverify.rules import health
 
 
 @pytest.mark.requirement("NET-EXT-01")
-def test_api_is_healthy_from_outside(prometheus, vantage, fact, limits, judge):
+def test_api_is_healthy_from_outside(vantage, fact, limits, judge):
     """DNS, routing and the provider's firewall fail where nobody on the host can see it."""
-    judge(health.seen_from_outside(fact(outside.view, prometheus, vantage.job, vantage.instance), limits))
+    judge(health.seen_from_outside(fact(outside.view, vantage, vantage.spec.module, vantage.spec.target), limits))

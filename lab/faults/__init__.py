@@ -5,7 +5,15 @@ Only tests use this; no check can reach it.
 
 from lab.faults.api import FAULT_SWITCH, api_misbehaves
 from lab.faults.backups import newest_dump_replaced, stored_file
-from lab.faults.cache import REDIS_CONF, dangerous_user, flushed, redis, redis_setting
+from lab.faults.cache import (
+    REDIS_CONF,
+    cache_full,
+    dangerous_user,
+    flush_refused,
+    flushed,
+    redis,
+    redis_setting,
+)
 from lab.faults.core import all_of, file_edited, is_healthy, wait_healthy, wait_until
 from lab.faults.database import (
     cold_reads,
@@ -28,6 +36,8 @@ from lab.faults.host import (
     firewall,
     inodes_used_up,
     listening,
+    memory_available,
+    memory_taken,
     on_node,
     run_aged,
     run_failed,
@@ -37,10 +47,19 @@ from lab.faults.outside import (
     no_mail,
     stand_in,
     stand_in_certificate,
-    wait_for_probe,
 )
 from lab.faults.prometheus import forget, remember
-from lab.faults.services import ONE_OFF, one_shot, paused, published, restart_policy, restarted_by_crash, stopped, twin
+from lab.faults.services import (
+    ONE_OFF,
+    memory_hoarded,
+    one_shot,
+    paused,
+    published,
+    restart_policy,
+    restarted_by_crash,
+    stopped,
+    twin,
+)
 from lab.faults.tls import NGINX_CONF, certificate, nginx_edited
 
 __all__ = [
@@ -51,6 +70,7 @@ __all__ = [
     "all_of",
     "api_misbehaves",
     "api_port_wide",
+    "cache_full",
     "certificate",
     "cold_reads",
     "counters_off",
@@ -63,6 +83,7 @@ __all__ = [
     "file_edited",
     "file_saved",
     "firewall",
+    "flush_refused",
     "flushed",
     "forget",
     "inodes_used_up",
@@ -70,6 +91,9 @@ __all__ = [
     "is_healthy",
     "listening",
     "many_calls",
+    "memory_available",
+    "memory_hoarded",
+    "memory_taken",
     "newest_dump_replaced",
     "nginx_edited",
     "no_mail",
@@ -95,7 +119,6 @@ __all__ = [
     "stopped",
     "stored_file",
     "twin",
-    "wait_for_probe",
     "wait_healthy",
     "wait_until",
 ]

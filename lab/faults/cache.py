@@ -11,18 +11,10 @@ from lab.faults.core import wait_healthy
 REDIS_CONF = "/etc/redis/redis.conf"
 
 
-def redis(*command: str) -> str:
-    """Ask Redis as its administrator."""
-    return engine.inside(
-        "redis",
-        "redis-cli",
-        "--no-auth-warning",
-        "--user",
-        "admin",
-        "--pass",
-        state.secret("redis_admin"),
-        *command,
-    )
+def redis(*command: str, user: str = "admin") -> str:
+    """Ask Redis, as its administrator or as another of its users."""
+    login = ("--no-auth-warning", "--user", user, "--pass", state.secret(f"redis_{user}"))
+    return engine.inside("redis", "redis-cli", *login, *command)
 
 
 @contextlib.contextmanager
@@ -55,3 +47,27 @@ def dangerous_user() -> Iterator[None]:
     finally:
         redis("ACL", "LOAD")
         wait_healthy("tokenswap-api")  # its connection was closed
+
+
+@contextlib.contextmanager
+def cache_full() -> Iterator[None]:
+    """The cache is full of keys that it may evict, and its bound is what it uses."""
+    fill = "for i = 1, 4000 do redis.call('SET', 'padding:' .. i, string.rep('x', 4096), 'EX', 600) end"
+    empty = "for i = 1, 4000 do redis.call('DEL', 'padding:' .. i) end"
+    redis("EVAL", fill, "0")
+    used = next(each for each in redis("INFO", "memory").splitlines() if each.startswith("used_memory:"))
+    try:
+        with redis_setting("maxmemory", used.partition(":")[2].strip()):
+            yield
+    finally:
+        redis("EVAL", empty, "0")
+
+
+@contextlib.contextmanager
+def flush_refused() -> Iterator[None]:
+    """The application tries to empty the cache and is refused; keys expire by themselves meanwhile."""
+    redis("-n", "15", "SET", "fleeting", "1", "PX", "50")
+    said = redis("FLUSHDB", user="tokenswap")
+    if "NOPERM" not in said:
+        raise ValueError(f"the application was not refused: {said!r}")
+    yield

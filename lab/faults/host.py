@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
+import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from lab import engine
 
@@ -108,3 +112,22 @@ def run_aged(script: str, hours: float) -> contextlib.AbstractContextManager[Non
 def run_failed(script: str) -> contextlib.AbstractContextManager[None]:
     """The last recorded run of a script failed."""
     return _last_run(script, {"rc": 1})
+
+
+@contextlib.contextmanager
+def memory_taken(share: float) -> Iterator[None]:
+    """This share of the machine's memory, which is the host's too, is in use by a process."""
+    size = int(share * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    hoard = mmap.mmap(-1, size)
+    try:
+        for page in range(0, size, os.sysconf("SC_PAGE_SIZE")):
+            hoard[page] = 1
+        yield
+    finally:
+        hoard.close()
+
+
+def memory_available() -> float:
+    """The share of the machine's memory that is available now."""
+    told = dict(re.findall(r"^(MemTotal|MemAvailable):\s+(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE))
+    return int(told["MemAvailable"]) / int(told["MemTotal"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
 from collections.abc import Iterator
 
 from lab import engine, images
@@ -10,6 +12,7 @@ from lab.faults.core import is_healthy, wait_healthy, wait_until
 from lab.faults.prometheus import forget
 from lab.settings import PROJECT_LABEL, SERVICE_LABEL, run
 
+NODE_ITSELF = 8 * 1024 * 1024  # bytes that a Node.js process takes before it does anything
 ONE_OFF = "com.docker.compose.oneoff=True"
 
 
@@ -67,6 +70,43 @@ def restart_policy(service: str, policy: str) -> Iterator[None]:
         yield
     finally:
         run(["docker", "update", "--restart=unless-stopped", container])
+
+
+@contextlib.contextmanager
+def memory_hoarded(share: float) -> Iterator[None]:
+    """The API's container uses this share of its memory limit, which is raised so that its health checks fit in too."""
+    container = engine.container_id("tokenswap-api")
+    before = engine.containers()["tokenswap-api"]["HostConfig"]
+    limit = 2 * before["Memory"]
+    run(["docker", "update", f"--memory={limit}", f"--memory-swap={2 * limit}", container])
+    node = "const hoard = Buffer.alloc({}, 1); process.stdin.resume().on('end', () => process.exit(hoard[0] - 1))"
+    command = [
+        "docker",
+        "exec",
+        "-i",
+        container,
+        "node",
+        "-e",
+        node.format(int(share * limit) - _resident() - NODE_ITSELF),
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as hoarder:
+        try:
+            wait_until(lambda: _resident() > (share - 0.03) * limit, "the memory is in use")
+            yield
+        finally:
+            assert hoarder.stdin is not None
+            hoarder.stdin.close()
+            hoarder.wait(20)
+            back = [f"--memory={before['Memory']}", f"--memory-swap={before['MemorySwap']}"]
+            run(["docker", "update", *back, container])
+
+
+def _resident() -> int:
+    """Bytes that the processes of the API's container hold."""
+    path = f"http://docker/containers/{engine.container_id('tokenswap-api')}/stats?stream=false&one-shot=true"
+    told = engine.inside("node", "curl", "-fsS", "--unix-socket", "/run/docker.sock", path)
+    detail = json.loads(told)["memory_stats"]["stats"]
+    return int(detail["total_rss"] if "total_rss" in detail else detail["anon"])
 
 
 @contextlib.contextmanager

@@ -100,7 +100,8 @@ class HtmlReport:
             outcome = cells[0]
             self._count(report, unescape(outcome.partition(">")[2].partition("<")[0]))
             name = f'<td class="col-requirement">{safe(report.nodeid)}</td>'
-            cells[:] = [name, *['<td class="muted">–</td>'] * 5, duration, outcome]
+            state_cell = outcome.replace("col-result", "col-state")
+            cells[:] = [name, *['<td class="muted">–</td>'] * 4, state_cell, duration, outcome]
             return
         if report.when == "call" and report.passed and entry["state"] == "error":
             cells.clear()  # its end failed; that has a row of its own

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
 Scalar = str | int | float | bool | None
 Value = Scalar | tuple[Scalar, ...]
 Relation = Literal["at_most", "at_least", "more_than", "less_than", "equals"]
 
+CLOCK_TOLERANCE = timedelta(minutes=5)  # by which the clocks of two machines may differ
 EXACT = 1e-9  # a quotient that equals its limit must not fail on the last bit of its arithmetic
 
 WORDS: dict[Relation, str] = {
@@ -119,6 +121,13 @@ def within(name: str, observed: Value, limit: Limit) -> Observation:
 def holds(name: str, observed: Value, expected: str, met: bool) -> Observation:
     """Observe a fact that is no number: ``expected`` says in words what would have been right."""
     return Observation(name, observed, expected, met)
+
+
+def aged(name: str, moment: datetime, now: datetime, limit: Limit) -> Observation:
+    """Observe how old something is, in the limit's unit. What lies in the future, but for clocks, is not young."""
+    age = now - moment
+    in_unit = age / timedelta(**{limit.unit: 1})
+    return Observation(name, in_unit, str(limit), limit.met(in_unit) and age >= -CLOCK_TOLERANCE, limit.unit)
 
 
 def none_of(name: str, offenders: Iterable[str], *, seen: int, of: str) -> Observation:

@@ -98,7 +98,6 @@ class Profile(BaseModel):
         for kind in ("database", "cache"):
             yield from ((f"{kind} {each.name}: via", "host", each.via) for each in inventory[kind] if each.via)
         yield from ((f"replica {each.name}: database", "database", each.database) for each in self.replicas)
-        yield from ((f"vantage {each.name}: prometheus", "prometheus", each.prometheus) for each in self.vantages)
 
     def _inventory(self) -> dict[str, list[Any]]:
         return {
@@ -140,8 +139,6 @@ class Profile(BaseModel):
                 return via
             case Replica():
                 return self.place("database", found.database)
-            case Vantage():
-                return self.place("prometheus", found.prometheus)
             case _:
                 return f"{kind}-{name}"
 

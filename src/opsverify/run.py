@@ -132,7 +132,7 @@ class Run:
                 opened = CacheChannel(spec, self._secret(f"caches.{name}"), *where, dial=self._dial(spec))
             case "listener":
                 opened = TlsChannel(spec, *where)
-            case "api" | "websocket" | "prometheus" | "link":
+            case "api" | "websocket" | "prometheus" | "link" | "vantage":
                 opened = WebChannel(spec, *where)
             case "program":
                 opened = DocumentChannel(name, documents.of(self.loaded, self.root), self.transcript)

@@ -212,13 +212,11 @@ class Link(Endpoint):
         return self
 
 
-class Vantage(Strict):
-    """A place off the host from which a blackbox probe looks at the API, as ``prometheus`` knows it."""
+class Vantage(Endpoint):
+    """A blackbox exporter at a place off the host (``url``), and the health page that its ``module`` looks at."""
 
-    name: Name
-    prometheus: Name
-    job: Text
-    instance: Text
+    module: Text
+    target: Annotated[str, StringConstraints(pattern=r"^https://\S+$")]
 
 
 class Prometheus(Endpoint):

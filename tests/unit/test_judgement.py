@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsverify.judgement import Limit, Limits, Observation, Relation, Value, holds, none_of, show, unmet, within
+from opsverify.judgement import (
+    CLOCK_TOLERANCE,
+    Limit,
+    Limits,
+    Observation,
+    Relation,
+    Value,
+    aged,
+    holds,
+    none_of,
+    show,
+    unmet,
+    within,
+)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def limit(relation: Relation, value: Value, unit: str = "ratio") -> Limit:
@@ -105,6 +121,43 @@ def test_an_observation_reads_with_its_unit() -> None:
 
 def test_a_text_has_no_unit() -> None:
     assert str(Observation("x", "gone", "there", False, "bytes")) == "x: observed gone, expected there"
+
+
+@pytest.mark.parametrize(
+    ("age", "unit", "observed", "met"),
+    [
+        (timedelta(hours=26), "hours", 26.0, True),
+        (timedelta(hours=26, seconds=1), "hours", 26 + 1 / 3600, False),
+        (timedelta(days=26), "days", 26.0, True),
+        (timedelta(days=27), "days", 27.0, False),
+        (timedelta(seconds=26), "seconds", 26.0, True),
+        (timedelta(milliseconds=26_001), "seconds", 26.001, False),
+        (timedelta(milliseconds=26), "milliseconds", 26.0, True),
+        (timedelta(), "hours", 0.0, True),
+        (-timedelta(minutes=1), "minutes", -1.0, True),
+        (-CLOCK_TOLERANCE, "minutes", -5.0, True),
+        (-CLOCK_TOLERANCE, "hours", -5 / 60, True),
+        (-CLOCK_TOLERANCE - timedelta(microseconds=1), "seconds", -300.000001, False),
+        (-timedelta(days=9999), "days", -9999.0, False),
+    ],
+)
+def test_an_age_is_in_the_unit_of_its_limit_and_the_future_is_not_young(
+    age: timedelta, unit: str, observed: float, met: bool
+) -> None:
+    seen = aged("dump", NOW - age, NOW, limit("at_most", 26, unit))
+    assert (seen.name, seen.unit, seen.met) == ("dump", unit, met)
+    assert seen.observed == pytest.approx(observed)
+    assert seen.expected == "at most 26"
+
+
+def test_an_age_is_the_same_in_every_zone() -> None:
+    moment = datetime(2026, 11, 23, 19, tzinfo=timezone(timedelta(hours=8)))
+    assert aged("x", moment, NOW, limit("at_most", 26, "hours")).observed == 1
+
+
+def test_an_age_that_has_to_be_high_is_not_met_by_the_future() -> None:
+    assert aged("x", NOW - timedelta(days=7), NOW, limit("at_least", 7, "days")).met
+    assert not aged("x", NOW + timedelta(days=7), NOW, limit("at_least", -9, "days")).met
 
 
 def test_none_of_says_how_much_it_has_looked_at() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 
 import pytest
@@ -100,6 +101,9 @@ def test_a_user_that_is_off_may_do_nothing(rules: str) -> None:
         ("on ~* +@all -@dangerous (%R~a +get)", set()),
         ("on ~* +@all -@dangerous (~off +get)", set()),
         ("on ~* -@all (~x off +keys)", {"keys"}),
+        ("on ~* -@all(~x +keys)(~y +sort)", {"keys", "sort"}),
+        ("on ~* -@all  \t( +keys )  ( +sort )  ", {"keys", "sort"}),
+        ("on -@all (+keys", {"keys"}),
     ],
 )
 def test_each_selector_permits_by_itself(rules: str, expected: set[str]) -> None:
@@ -124,6 +128,13 @@ def test_what_stands_in_a_pattern_is_no_rule(rule: str) -> None:
 
 def test_many_rules_are_read_to_the_last() -> None:
     assert permitted("on ~* -@all " + "+get " * 5000 + "+flushdb") == {"flushdb"}
+
+
+@pytest.mark.parametrize("piece", [" ", "\t", " (", ") ", "()", "( ) ", " ~x"])
+def test_hostile_blanks_do_not_hold_up_the_run(piece: str) -> None:
+    begun = time.process_time()
+    assert permitted(f"on +flushdb{piece * 100_000}x") == {"flushdb"}
+    assert time.process_time() - begun < 0.5
 
 
 BROAD = ["+@all", "-@all", "+@dangerous", "-@dangerous", "+@write", "-@write", "+@read", "-@admin", "allcommands"]

@@ -88,10 +88,18 @@ def test_an_error_names_the_cache(field: str) -> None:
         memory(cache(INFO.replace(f"{field}:", "x:")))
 
 
-@pytest.mark.parametrize("text", ["", "count=", "count=x", "3", "count=-1"])
+@pytest.mark.parametrize(
+    "text", ["", "count=", "count=x", "3", "count=-1", "count=" + "9" * 20, "count=" + "9" * 5000, "count=٣"]
+)
 def test_a_count_of_refusals_that_is_not_understood_is_an_error(text: str) -> None:
     with pytest.raises(UnansweredError, match="no count in errorstat_OOM"):
         refused_for_memory({"errorstat_OOM": text})
+
+
+def test_a_count_may_be_as_high_as_the_server_counts() -> None:
+    most = 2**63 - 1
+    assert refused_for_memory({"errorstat_OOM": f"count={most}"}) == most
+    assert parse_commands({"cmdstat_get": f"calls={most},usec=1"}, {"uptime_in_seconds": "1"}).calls == {"get": most}
 
 
 def test_what_an_error_is_about_is_said_once() -> None:
@@ -195,6 +203,9 @@ def test_commands_are_counted_by_their_names_in_lower_case() -> None:
         ("cmdstat_get", "calls=1;usec=2"),
         ("cmdstat_get", "usec=2,calls=1"),
         ("cmdstat_get", "calls=nan"),
+        ("cmdstat_get", "calls=" + "9" * 20),
+        ("cmdstat_get", "calls=" + "9" * 5000 + ",usec=2"),
+        ("cmdstat_get", "calls=٣"),
         ("used_memory", "calls=1"),
         ("used_memory", "1"),
     ],

@@ -58,7 +58,28 @@ def test_an_interval_is_read_as_prometheus_writes_it(text: str, seconds: float) 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0s", "0m0s", "15", "s", "-15s", "+15s", "1.5s", "1e3s", " 15s", "15s ", "15 s", "15S", "1M", "15s;", "x"],
+    [
+        "",
+        "0s",
+        "0m0s",
+        "15",
+        "s",
+        "-15s",
+        "+15s",
+        "1.5s",
+        "1e3s",
+        " 15s",
+        "15s ",
+        "15 s",
+        "15S",
+        "1M",
+        "15s;",
+        "x",
+        "1" * 16 + "s",
+        "9" * 400 + "y",
+        "0" * 16 + "15s",
+        "٣s",
+    ],
 )
 def test_what_is_no_interval_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"^no duration"):
@@ -112,6 +133,8 @@ def test_each_target_has_its_interval() -> None:
         targets(target(interval="")),
         targets(target(interval="0s")),
         targets(target(interval="soon")),
+        targets(target(interval="9" * 400 + "y")),
+        targets(target(interval="9" * 5000 + "ms")),
         targets(target(job=["api"])),
         targets(target(job={"a": 1})),
         "[" * 100_000,
@@ -130,13 +153,39 @@ def test_hostile_targets_are_an_error_never_a_crash(text: str) -> None:
 
 
 def test_samples_are_held_against_what_the_interval_promises() -> None:
-    counted = {"up": (sample(5760.0), sample(720.0, instance="b:1")), "heap": (sample(2880.0),)}
-    intervals = {("api", "a:1"): 15.0, ("api", "b:1"): 60.0}
+    counted = {"up": (sample(5760.0), sample(720.0, instance="b:1")), "heap": (sample(2880.0, job="node"),)}
+    intervals = {("api", "a:1"): 15.0, ("api", "b:1"): 60.0, ("node", "a:1"): 15.0}
     assert parse_coverage(counted, intervals, DAY) == (
         Coverage("heap", "a:1", 2880.0, 5760.0),
         Coverage("up", "a:1", 5760.0, 5760.0),
         Coverage("up", "b:1", 720.0, 1440.0),
     )
+
+
+def test_what_one_target_of_a_job_tells_every_target_of_it_has_to_tell() -> None:
+    intervals = {("api", "a:1"): 15.0, ("api", "b:1"): 60.0, ("api", "c:1"): 15.0, ("node", "b:1"): 15.0}
+    assert parse_coverage({"heap": (sample(5760.0), sample(9.0, instance="gone:1"))}, intervals, DAY) == (
+        Coverage("heap", "a:1", 5760.0, 5760.0),
+        Coverage("heap", "b:1", 0.0, 1440.0),
+        Coverage("heap", "c:1", 0.0, 5760.0),
+    )
+
+
+def test_one_address_in_two_jobs_is_two_targets() -> None:
+    intervals = {("api", "a:1"): 15.0, ("node", "a:1"): 30.0, ("node", "b:1"): 30.0}
+    counted = {"heap": (sample(5760.0),), "load": (sample(2880.0, job="node"), sample(1.0))}
+    assert parse_coverage(counted, intervals, DAY) == (
+        Coverage("heap", "a:1", 5760.0, 5760.0),
+        Coverage("load", "a:1", 1.0, 5760.0),
+        Coverage("load", "a:1", 2880.0, 2880.0),
+        Coverage("load", "b:1", 0.0, 2880.0),
+    )
+
+
+def test_a_job_that_tells_a_metric_by_gone_targets_alone_promises_nothing() -> None:
+    counted = {"up": (sample(9.0, instance="gone:1"), sample(5760.0, job="node"))}
+    found = parse_coverage(counted, {("api", "a:1"): 15.0, ("node", "a:1"): 15.0}, DAY)
+    assert found == (Coverage("up", "a:1", 5760.0, 5760.0),)
 
 
 @pytest.mark.parametrize("samples", [(), (sample(5760.0, instance="gone:1"),), (sample(5760.0, job="other"),)])

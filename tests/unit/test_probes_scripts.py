@@ -65,6 +65,11 @@ def test_entries_come_in_the_order_of_their_paths() -> None:
         ("755 root regular file /b\n", ["/a"]),
         ("755 root directory /\n755 root regular file /a\n", ["/a", "/"]),
         ("755 root regular file /a\n\n755 root directory /\n", ["/a", "/"]),
+        ("755 root regular file /a\n755 root directory /\n", ["/a"]),
+        ("755 root regular file /a\n755 root regular file /a\n", ["/a"]),
+        ("755 root regular file /a\n\n", ["/a"]),
+        ("\n755 root regular file /a\n", ["/a"]),
+        ("755 root regular file /a\n", []),
         ("755 root /a\n", ["/a"]),
         ("755  root regular file /a\n", ["/a"]),
         ("root 755 regular file /a\n", ["/a"]),
@@ -108,6 +113,10 @@ def test_hostile_entries_are_an_answer_or_an_error_never_a_crash(text: str, path
         ("directory", "root", 0o777, True),
         ("directory", "root", 0o2775, True),
         ("directory", "deploy", 0o1777, True),
+        ("directory", "root", 0o1722, False),
+        ("symbolic link", "root", 0o777, False),
+        ("symbolic link", "deploy", 0o777, True),
+        ("symbolic link", "deploy", 0o755, True),
     ],
 )
 def test_others_may_change_what_they_own_or_may_write(kind: str, owner: str, mode: int, changeable: bool) -> None:
@@ -133,10 +142,21 @@ def test_an_entry_shows_what_it_is() -> None:
         ("#!/bin/dash", "dash"),
         ("#!/bin/bash5.2", "bash5.2"),
         ("#!/opt/not-bash", "not-bash"),
-        ("#!/usr/bin/env FOO=1 bash", "FOO"),
+        ("#!/usr/bin/env FOO=1 bash", "env"),
         ("#!/usr/bin/env -i bash", "-i"),
         ("#!/opt/my tools/bash", "my"),
         ("#!bash", "bash"),
+        ("#!/bin/bash\r\nset -eu\r\n", ""),
+        ("#!/usr/bin/env bash\r\n", "env"),
+        ("#!/bin/bash\r", ""),
+        ("#!/bin/bash\t-e", "bash"),
+        ("#!\t/bin/sh", "sh"),
+        ("#!\n/bin/bash", ""),
+        ("#! \nbash", ""),
+        ("#!/usr/bin/env\nbash", "env"),
+        ("#!/usr/bin/env \nbash x", "env"),
+        ("#!/bin/bash\x0bx", ""),
+        ("#!/bin/bash;", ""),
         ("#!", ""),
         ("#! ", ""),
         ("#!/bin/", ""),
@@ -294,12 +314,10 @@ def test_an_empty_script_cannot_be_parsed(local: Host, place: Path) -> None:
         script(local, str(place / "daily.sh"))
 
 
-def test_a_link_leads_to_the_file_that_is_run(local: Host, place: Path) -> None:
-    (place / "real.sh").write_text("#!/bin/sh\n", encoding="utf-8")
-    (place / "link.sh").symlink_to(place / "real.sh")
-    found = script(local, str(place / "link.sh"))
-    assert found is not None
-    assert found.entry.path == str(place / "real.sh")
+def test_a_script_with_the_lines_of_another_system_is_not_called_sound(local: Host, place: Path) -> None:
+    (place / "daily.sh").write_bytes(b"#!/bin/bash\r\ntrue\r\n")
+    with pytest.raises(InsufficientFactsError, match="is run by no interpreter it names"):
+        script(local, str(place / "daily.sh"))
 
 
 def test_what_is_not_there_is_a_fact_to_judge_by(local: Host, place: Path) -> None:

@@ -125,6 +125,9 @@ def test_an_extension_that_the_server_ships_no_longer_is_its_own_measure() -> No
         ("1.11", " s.shared_blk_read_time", True),
         ("1.12", " s.shared_blk_read_time", True),
         ("2.0", " s.shared_blk_read_time", True),
+        ("1.10.1", " s.blk_read_time", True),
+        ("1.11.x", " s.shared_blk_read_time", True),
+        ("1.8.99", " s.blk_read_time", False),
     ],
 )
 def test_the_columns_go_by_the_version_of_the_extension(schema: str, version: str, column: str, reset: bool) -> None:
@@ -135,7 +138,29 @@ def test_the_columns_go_by_the_version_of_the_extension(schema: str, version: st
     assert "total_exec_time" in text
 
 
-@pytest.mark.parametrize("version", ["1.7", "1.6", "1.0", "0.9", "1", "", "x"])
+@pytest.mark.parametrize(
+    "version",
+    [
+        "1.7",
+        "1.6",
+        "1.0",
+        "0.9",
+        "1",
+        "",
+        "x",
+        "x.9",
+        "1.²",
+        "²",
+        "1.x",
+        "1.10x",
+        "1.",
+        ".10",
+        "-1.10",
+        "1.٩",
+        "1." + "9" * 5000,
+        "1.7.99",
+    ],
+)
 def test_an_extension_of_a_server_before_13_is_too_old(version: str) -> None:
     with pytest.raises(InsufficientFactsError, match="update it: ALTER EXTENSION pg_stat_statements UPDATE"):
         statements_query(Extension(version, "1.11", "public"))

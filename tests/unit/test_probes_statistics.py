@@ -26,7 +26,7 @@ TABLE: dict[str, Any] = {
     "live": 10,
     "modified": 1,
     "analyzed": MOMENT,
-    "size": 8192,
+    "bytes": None,
     "sequential_scans": 2,
     "index_scans": 3,
     "counted": "on",
@@ -39,7 +39,9 @@ STANDBY: dict[str, Any] = {"application_name": "replica-1", "state": "streaming"
 def test_tables_of_a_real_server(rows: Rows, version: str, account: str) -> None:
     found = {each.name: each for each in parse_tables(rows(version, account, "tables"))}
     assert set(found) == {"swap.accounts", "swap.orders", "swap.ledger_raw"}
-    assert (found["swap.accounts"].live, found["swap.accounts"].modified) == (2000, 0)
+    assert found["swap.accounts"].live >= 2000
+    assert 0 <= found["swap.accounts"].modified < found["swap.accounts"].live
+    assert {each.bytes for each in found.values()} == {None}
     assert found["swap.ledger_raw"].analyzed is None
     assert (found["swap.ledger_raw"].live, found["swap.ledger_raw"].modified) == (1500, 1500)
     analyzed = found["swap.orders"].analyzed
@@ -71,10 +73,10 @@ def test_blocks_of_a_real_server(rows: Rows, version: str, account: str) -> None
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({}, Table("swap.orders", 10, 1, MOMENT, 8192, 2, 3)),
-        ({"live": None, "modified": None, "size": None}, Table("swap.orders", 0, 0, MOMENT, 0, 2, 3)),
-        ({"analyzed": None}, Table("swap.orders", 10, 1, None, 8192, 2, 3)),
-        ({"schema": "a b", "name": "\u202ex"}, Table("a b.\u202ex", 10, 1, MOMENT, 8192, 2, 3)),
+        ({}, Table("swap.orders", 10, 1, MOMENT, None, 2, 3)),
+        ({"live": None, "modified": None, "bytes": 0}, Table("swap.orders", 0, 0, MOMENT, 0, 2, 3)),
+        ({"analyzed": None}, Table("swap.orders", 10, 1, None, None, 2, 3)),
+        ({"schema": "a b", "name": "\u202ex"}, Table("a b.\u202ex", 10, 1, MOMENT, None, 2, 3)),
     ],
 )
 def test_a_table_is_read(change: dict[str, Any], expected: Table) -> None:
@@ -84,16 +86,24 @@ def test_a_table_is_read(change: dict[str, Any], expected: Table) -> None:
 @pytest.mark.parametrize(
     ("change", "unknown"),
     [
-        ({"live": 0, "modified": 0, "analyzed": None}, True),
-        ({"live": None, "modified": None, "analyzed": None}, True),
-        ({"live": 0, "modified": 0, "analyzed": None, "size": 0}, False),
-        ({"live": 0, "modified": 0}, False),
-        ({"live": 1, "modified": 0, "analyzed": None}, False),
-        ({"live": 0, "modified": 1, "analyzed": None}, False),
+        ({"live": 0, "modified": 0, "analyzed": None, "bytes": 8192}, True),
+        ({"live": None, "modified": None, "analyzed": None, "bytes": 1}, True),
+        ({"live": 0, "modified": 0, "analyzed": None, "bytes": 0}, False),
+        ({"live": 0, "modified": 0, "analyzed": None}, False),  # gone before its size was looked at
+        ({}, False),
     ],
 )
 def test_a_table_with_content_that_no_counter_knows_is_unknown(change: dict[str, Any], unknown: bool) -> None:
     assert parse_tables([TABLE | change])[0].unknown is unknown
+
+
+def test_the_size_is_asked_for_only_where_the_counters_know_nothing() -> None:
+    # It waits for a lock: to ask it of every table would hold up the run behind any ALTER TABLE.
+    asked = " ".join(statistics.TABLES.text.split())
+    assert asked.count("pg_relation_size(") == asked.count("THEN pg_relation_size(t.relid) END AS bytes") == 1
+    condition = asked[asked.index("CASE WHEN") : asked.index("THEN")]
+    for counter in ("t.n_live_tup", "t.n_mod_since_analyze", "t.last_analyze IS NULL", "t.last_autoanalyze IS NULL"):
+        assert counter in condition
 
 
 @pytest.mark.parametrize("counted", ["off", None, "", "ON"])
@@ -114,15 +124,16 @@ def test_no_row_is_blindness_not_peace() -> None:
 
 
 def test_an_index_and_blocks_are_read() -> None:
-    row = {"schema": "s", "name": "i", "valid": False, "uniq": True, "size": 1, "scans": None, "being_built": True}
-    assert parse_indexes([row]) == (Index("s.i", valid=False, being_built=True, unique=True, size=1, scans=None),)
+    row = {"schema": "s", "name": "i", "valid": False, "uniq": True, "scans": None, "being_built": True}
+    assert parse_indexes([row]) == (Index("s.i", valid=False, being_built=True, unique=True, scans=None),)
     assert parse_blocks([{"hit": 9, "read": 1, "since": MOMENT, "counted": "on"}]) == Blocks(9, 1, MOMENT)
 
 
 @VERSIONS
 def test_the_standby_of_a_real_server_streams(rows: Rows, version: str) -> None:
     found = parse_replica("replica-1", rows(version, "verify", "standbys"))
-    assert found == Replica("replica-1", (Connection("streaming", 0.0),))
+    assert [each.state for each in found.connections] == ["streaming"]
+    assert 0 <= found.connections[0].lag < 1024 * 1024
     assert parse_replica("replica-2", rows(version, "verify", "standbys")).connections == ()
 
 

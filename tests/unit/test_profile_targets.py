@@ -87,9 +87,9 @@ api_job = "api"
 instances = ["node"]
 [[vantages]]
 name = "outside"
-prometheus = "prom"
-job = "outside"
-instance = "https://api.example/health"
+url = "http://probe.example:9115"
+module = "health"
+target = "https://api.example/health"
 [[scripts]]
 name = "daily"
 role = "daily"
@@ -138,7 +138,7 @@ def whole(tmp_path: Path) -> LoadedProfile:
         ("link", "status", "link-status"),
         ("link.grafana", "dashboards", "link.grafana-dashboards"),
         ("prometheus", "prom", "prometheus-prom"),
-        ("vantage", "outside", "prometheus-prom"),
+        ("vantage", "outside", "vantage-outside"),
         ("script", "daily", "node"),
         ("script.daily", "daily", "node"),
         ("listener", "edge", "listener-edge"),
@@ -189,6 +189,8 @@ def test_a_profile_without_a_program_has_one_all_the_same(tmp_path: Path) -> Non
 
 
 CONFIG = 'config_file = { host = "node", path = "/etc/redis.conf" }\n'
+VIA = 'url = "http://probe.example:9115"\n'
+TARGET = 'target = "https://api.example/health"\n'
 MARKER = 'marker = "Our status"\n'
 
 
@@ -240,18 +242,20 @@ MARKER = 'marker = "Our status"\n'
         ('"https://status.example"', '"https://"', "links.2.url: String should match pattern"),
         ('name = "logs"', 'name = "dashboards"', "link: the name 'dashboards' is given twice"),
         # vantages
-        (
-            'prometheus = "prom"',
-            'prometheus = "mop"',
-            "vantage outside: prometheus: 'mop' is no prometheus of this profile (it has: prom)",
-        ),
-        ('job = "outside"\n', "", "vantages.0.job: Field required"),
-        ('job = "outside"', 'job = ""', "vantages.0.job: String should have at least 1 character"),
-        (
-            'instance = "https://api.example/health"',
-            "instance = 1",
-            "vantages.0.instance: Input should be a valid string",
-        ),
+        (VIA, "", "vantages.0.url: Field required"),
+        (VIA, 'url = "probe.example:9115"\n', "vantages.0.url: String should match pattern"),
+        (VIA, f'{VIA}prometheus = "prom"\n', "vantages.0.prometheus: unknown key"),
+        (VIA, f'{VIA}connect = "probe"\n', "vantages.0.connect: expected host:port"),
+        ('module = "health"\n', "", "vantages.0.module: Field required"),
+        ('module = "health"', 'module = ""', "vantages.0.module: String should have at least 1 character"),
+        (TARGET, f'{TARGET}job = "outside"\n', "vantages.0.job: unknown key"),
+        (TARGET, "", "vantages.0.target: Field required"),
+        (TARGET, "target = 1\n", "vantages.0.target: Input should be a valid string"),
+        (TARGET, TARGET.replace("https", "http"), "vantages.0.target: String should match pattern"),
+        (TARGET, TARGET.replace("https://", ""), "vantages.0.target: String should match pattern"),
+        (TARGET, TARGET.replace("api.example/health", ""), "vantages.0.target: String should match pattern"),
+        (TARGET, TARGET.replace("/health", "/he alth"), "vantages.0.target: String should match pattern"),
+        (TARGET, TARGET.replace("https", " https"), "vantages.0.target: String should match pattern"),
         # scripts
         ('path = "/opt/daily.sh"', 'path = "daily.sh"', "scripts.0.path: String should match pattern"),
         ('path = "/opt/daily.sh"', 'path = "/opt/a b.sh"', "scripts.0.path: String should match pattern"),
@@ -288,6 +292,12 @@ def test_only_over_ssh_can_another_target_be_reached(tmp_path: Path, scheme: str
 
 
 def test_a_reference_into_nothing_says_that_there_is_none(tmp_path: Path) -> None:
-    text = WHOLE[: WHOLE.index("[[prometheus]]")] + WHOLE[WHOLE.index("[[vantages]]") :]
-    with pytest.raises(UsageError, match=r"'prom' is no prometheus of this profile \(it has: none\)"):
+    text = WHOLE[: WHOLE.index("[[databases]]")] + WHOLE[WHOLE.index("[[replicas]]") :]
+    with pytest.raises(UsageError, match=r"'pg' is no database of this profile \(it has: none\)"):
         load_text(tmp_path, text)
+
+
+def test_a_vantage_needs_no_prometheus(tmp_path: Path) -> None:
+    text = WHOLE[: WHOLE.index("[[prometheus]]")] + WHOLE[WHOLE.index("[[vantages]]") :]
+    (found,) = load_text(tmp_path, text).profile.vantages
+    assert (found.module, found.target, found.timeout_s) == ("health", "https://api.example/health", 10)

@@ -103,7 +103,7 @@ def test_a_page_that_is_another_tells_its_title() -> None:
     assert "Domain for sale" in str(unmet(found)[0])
 
 
-VIEW = View(success=True, status=200, seconds=0.2, age=15.0, reads_body=True)
+VIEW = View(success=True, status=200, seconds=0.2, tls=True, trusted=True)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +115,13 @@ VIEW = View(success=True, status=200, seconds=0.2, age=15.0, reads_body=True)
         ({"seconds": 2.001}, False),
         ({"seconds": math.nan}, False),
         ({"seconds": math.inf}, False),
-        ({"age": 120.0}, True),
-        ({"age": 0.0}, True),
         ({"success": False}, False),
-        ({"success": False, "reads_body": False}, False),
         ({"success": False, "status": 0}, False),
         ({"status": 503}, False),
         ({"status": 204}, False),
         ({"status": 301}, False),
+        ({"tls": False}, False),
+        ({"success": False, "trusted": False}, False),
     ],
 )
 def test_the_api_is_healthy_from_outside(limits_of: LimitsOf, change: dict[str, object], good: bool) -> None:
@@ -130,13 +129,23 @@ def test_the_api_is_healthy_from_outside(limits_of: LimitsOf, change: dict[str, 
     assert met(health.seen_from_outside(view, limits_of("NET-EXT-01"))) is good
 
 
-@pytest.mark.parametrize("age", [120.001, 121.0, 300.0, math.inf, math.nan])
-@pytest.mark.parametrize("success", [True, False])
-def test_an_old_look_is_neither_green_nor_red(limits_of: LimitsOf, age: float, success: bool) -> None:
-    with pytest.raises(InsufficientFactsError, match=r"^the last look is .* s old"):
-        health.seen_from_outside(replace(VIEW, age=age, success=success), limits_of("NET-EXT-01"))
+@pytest.mark.parametrize("more", [{}, {"status": 503}, {"seconds": 9.0}, {"tls": False}])
+def test_a_success_that_took_less_than_it_should_is_no_proof(limits_of: LimitsOf, more: dict[str, object]) -> None:
+    with pytest.raises(InsufficientFactsError, match=r"^the probe's module is content with too little"):
+        health.seen_from_outside(replace(VIEW, trusted=False, **more), limits_of("NET-EXT-01"))  # type: ignore[arg-type]
 
 
-def test_a_success_that_did_not_read_the_body_is_no_proof(limits_of: LimitsOf) -> None:
-    with pytest.raises(InsufficientFactsError, match="the probe does not look at the body"):
-        health.seen_from_outside(replace(VIEW, reads_body=False), limits_of("NET-EXT-01"))
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_failure_is_one_whatever_the_probe_is_content_with(limits_of: LimitsOf, trusted: bool) -> None:
+    failed = replace(VIEW, success=False, status=0, tls=False, trusted=trusted)
+    found = unmet(health.seen_from_outside(failed, limits_of("NET-EXT-01")))
+    assert [(each.name, each.observed) for each in found] == [
+        ("seen from outside", "failure"),
+        ("HTTP status", "none"),
+        ("TLS", False),
+    ]
+
+
+def test_a_page_that_came_without_tls_is_a_finding(limits_of: LimitsOf) -> None:
+    (found,) = unmet(health.seen_from_outside(replace(VIEW, tls=False), limits_of("NET-EXT-01")))
+    assert found.name == "TLS"

@@ -80,6 +80,12 @@ def test_a_statement_is_hardly_slower_than_it_was(limits_of: LimitsOf, calls: in
         (1.0, 6.01, False),
         (100.0, 150.0, True),
         (0.01, 4.0, True),
+        (0.0, 0.0, True),  # a mean of nothing is exceeded by any factor, and by no more than the added time
+        (0.0, 5.0, True),
+        (0.0, 5.01, False),
+        (0.0, 900.0, False),
+        (0.0, math.nan, False),
+        (0.0, math.inf, False),
     ],
 )
 def test_what_is_slower_by_next_to_nothing_is_not_slower(
@@ -175,7 +181,10 @@ def test_only_the_costliest_since_the_baseline_are_judged(limits_of: LimitsOf) -
 
 @pytest.mark.parametrize("valid_for", ["9d", "1d"])
 def test_a_baseline_that_has_expired_is_no_measure(limits_of: LimitsOf, valid_for: str) -> None:
-    with pytest.raises(InsufficientFactsError, match=r"^the baseline held until 2026-11-\d+: take one"):
+    with pytest.raises(
+        InsufficientFactsError,
+        match=r"^the baseline was taken at 2026-11-13 12:00 and held until 2026-11-\d+: take one",
+    ):
         performance.no_slower(
             recorded(replace(KNOWN, calls=9000)),
             baseline(KNOWN, valid_for=valid_for),
@@ -183,6 +192,20 @@ def test_a_baseline_that_has_expired_is_no_measure(limits_of: LimitsOf, valid_fo
             limits_of("PERF-PGSS-02"),
             NOW,
         )
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5, seconds=1), timedelta(days=1), timedelta(days=3650)])
+def test_a_baseline_from_the_future_is_no_measure(limits_of: LimitsOf, ahead: timedelta) -> None:
+    before = baseline(KNOWN, valid_for="9d").model_copy(update={"taken": NOW + ahead})
+    with pytest.raises(InsufficientFactsError, match=rf"^the baseline was taken at {NOW + ahead:%Y-%m-%d %H:%M} and"):
+        performance.no_slower(recorded(replace(KNOWN, calls=9000)), before, "pg", limits_of("PERF-PGSS-02"), NOW)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), timedelta(seconds=1), timedelta(minutes=5)])
+def test_a_baseline_of_just_now_may_be_of_a_clock_that_is_ahead(limits_of: LimitsOf, ahead: timedelta) -> None:
+    before = baseline(KNOWN).model_copy(update={"taken": NOW + ahead})
+    now = recorded(Statement("1", 2000, 20_000.0))
+    assert met(performance.no_slower(now, before, "pg", limits_of("PERF-PGSS-02"), NOW))
 
 
 def test_a_baseline_holds_through_its_last_day(limits_of: LimitsOf) -> None:
@@ -197,7 +220,12 @@ def test_without_a_baseline_nothing_is_slow_or_fast(limits_of: LimitsOf) -> None
 
 
 def table(
-    live: int = 1000, modified: int = 0, days: float | None = 1, size: int = 8192, scans: int = 0, name: str = "s.t"
+    live: int = 1000,
+    modified: int = 0,
+    days: float | None = 1,
+    size: int | None = None,
+    scans: int = 0,
+    name: str = "s.t",
 ) -> Table:
     return Table(name, live, modified, None if days is None else NOW - timedelta(days=days), size, scans, 0)
 
@@ -217,14 +245,25 @@ def table(
         (table(live=0, modified=1, days=8), False),
         (table(live=0, modified=50, days=1), True),
         (table(live=0, modified=0, days=99), True),
+        (table(modified=101, days=-5 / 1440), True),
+        (table(modified=101, days=-6 / 1440), False),
+        (table(modified=101, days=-9), False),
+        (table(modified=100, days=-9), True),
     ],
 )
 def test_the_planner_knows_a_table_as_it_is(limits_of: LimitsOf, found: Table, good: bool) -> None:
     assert met(performance.statistics_fresh([table(), found], limits_of("PERF-STAT-01"), NOW)) is good
 
 
+def test_without_a_table_or_an_index_nothing_is_fresh_or_valid(limits_of: LimitsOf) -> None:
+    with pytest.raises(InsufficientFactsError, match="no table is visible"):
+        performance.statistics_fresh((), limits_of("PERF-STAT-01"), NOW)
+    with pytest.raises(InsufficientFactsError, match="no index is visible"):
+        performance.indexes_valid(())
+
+
 def test_a_table_whose_counters_were_lost_is_not_called_fresh(limits_of: LimitsOf) -> None:
-    lost = table(live=0, modified=0, days=None, name="s.lost")
+    lost = table(live=0, modified=0, days=None, size=8192, name="s.lost")
     with pytest.raises(InsufficientFactsError, match=r"nothing is known of s\.lost: its counters were lost"):
         performance.statistics_fresh([table(), lost], limits_of("PERF-STAT-01"), NOW)
     stale = table(modified=101, days=99, name="s.stale")
@@ -233,7 +272,7 @@ def test_a_table_whose_counters_were_lost_is_not_called_fresh(limits_of: LimitsO
 
 
 def index(*, valid: bool = True, built: bool = False, unique: bool = False, scans: int | None = 1) -> Index:
-    return Index("s.i", valid, built, unique, 8192, scans)
+    return Index("s.i", valid, built, unique, scans)
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,27 @@ def test_a_host_that_does_not_forward_may_still_be_asked(transcript: Transcript,
     assert channel.ask("true")[0] == 0
 
 
+def test_a_forward_of_a_connection_that_is_gone_is_not_kept(
+    transcript: Transcript, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = channel_to("ssh://ops@node.example", transcript, tmp_path)
+    shared, ports = "Master running (pid=7)", iter(range(1, 9))
+
+    def forward(address: str) -> int:
+        port = next(ports)
+        channel._forwards[address] = (shared, port)
+        return port
+
+    monkeypatch.setattr(channel, "_forward", forward)
+    monkeypatch.setattr(channel, "_shared_connection", lambda: shared)
+    assert [channel.forward("a:1") for _ in range(3)] == [("127.0.0.1", 1)] * 3
+    shared = "Master running (pid=8)"
+    assert [channel.forward("a:1") for _ in range(2)] == [("127.0.0.1", 2)] * 2
+    shared = ""  # nobody answers for it, now or when it was opened
+    assert [channel.forward("a:1") for _ in range(2)] == [("127.0.0.1", 3), ("127.0.0.1", 4)]
+    channel.close()
+
+
 def test_a_forward_over_a_host_that_cannot_be_reached_costs_one_attempt_and_is_no_finding(
     transcript: Transcript, tmp_path: Path, closed_port: int, exchanges: Exchanges
 ) -> None:

@@ -51,6 +51,33 @@ def test_a_redirect_is_not_followed(web_server: Serve, reply: Reply, channel: Op
     assert channel(f"http://127.0.0.1:{port}").get("/").status == 302
 
 
+@pytest.mark.parametrize("location", ["http://[", "//[::1", "https://a]/"])
+def test_a_redirect_to_no_address_is_an_answer_that_leads_nowhere(
+    web_server: Serve, channel: Open, exchanges: Exchanges, reply: Reply, location: str
+) -> None:
+    asked = channel(f"http://127.0.0.1:{web_server(reply(302, b'', Location=location))}")
+    for ask in (asked.get, asked.page, lambda: asked.get("/x")):
+        answer = ask()
+        assert (answer.status, answer.headers["location"]) == (302, location)
+    assert len(exchanges()) == 3
+
+
+def test_a_redirect_that_trickles_in_is_given_up_in_time(web_server: Serve, channel: Open) -> None:
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(302)
+        request.send_header("Location", "/x")
+        request.send_header("Content-Length", "30")
+        request.end_headers()
+        for _ in range(30):
+            request.wfile.write(b"x")
+            time.sleep(0.05)
+
+    begun = time.monotonic()
+    with pytest.raises(UnansweredError, match=r"took longer than 0.3 s"):
+        channel(f"http://127.0.0.1:{web_server(handle)}", timeout_s=0.3).get("/")
+    assert time.monotonic() - begun < 1
+
+
 def test_question_and_answer_are_in_the_transcript(
     web_server: Serve, reply: Reply, channel: Open, exchanges: Exchanges
 ) -> None:
@@ -92,6 +119,36 @@ def test_the_path_of_the_url_goes_before_that_of_the_question(web_server: Serve,
         ("", "/api/v2/admin"),
         ("", "/api/v1/write"),
         ("", "/api/v1/otlp/v1/metrics"),
+        ("", "/%2D/quit"),
+        ("", "/%2d/reload"),
+        ("/prometheus", "/%2D/quit"),
+        ("", "/-%2Fquit"),
+        ("", "/-%2fquit?x=1"),
+        ("", "/%2D%2Fquit"),
+        ("", "/a/../-/quit"),
+        ("", "/a/../%2D/quit"),
+        ("", "/a/%2e%2E/%2D/quit"),
+        ("", "/-/healthy/../quit"),
+        ("", "/%2D/ready/../quit"),
+        ("", "/api/v1/%61dmin/tsdb/delete_series"),
+        ("", "/api/v1/./admin/tsdb"),
+        ("", "/api/v1/%2E/admin/tsdb"),
+        ("", "/api/v1/x/../admin/tsdb"),
+        ("", "/api/./v1/admin?x=1"),
+        ("", "/api%2Fv1%2Fadmin/tsdb"),
+        ("", "/api/v1/%77rite"),
+        ("", "/api/v1/./otlp/v1/metrics"),
+        ("/a/..", "/%2D/quit"),
+        ("", "//%2D/quit"),
+        ("", "///-/quit"),
+        ("", "/%252D/quit"),
+        ("", "/%252d%252fquit"),
+        ("", "/a%252f..%252f-/quit"),
+        ("", "/api//v1/admin/tsdb"),
+        ("", "/api/v1//%61dmin"),
+        ("", "/api/v1%2F%2Fwrite"),
+        ("/prometheus/", "//-/quit"),
+        ("", "/-/ready/..//quit?x=/-/ready"),
         ("", "@evil.example/"),
         ("", ":80@evil.example/"),
     ],
@@ -104,7 +161,27 @@ def test_a_path_that_changes_a_server_is_refused(
     assert "refused" in exchanges()[0]["failure"]
 
 
-@pytest.mark.parametrize("path", ["/-/ready", "/-/healthy", "/api/v1/query", "/api/v2/silences"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/-/ready",
+        "/-/healthy",
+        "/%2D/healthy",
+        "/a/../-/ready",
+        "/api/v1/query",
+        "/api/v2/silences",
+        "/api/v1/administrators",
+        "/api/v1/x/../writers",
+        "/a%2Fb/%C3%A9/%zz",
+        "/docs/a-/quit",
+        "/x?next=/-/me",
+        "/x?next=/api/v1/admin/tsdb",
+        "/x?next=/../-/quit",
+        "//[x",
+        "//a:b/",
+        "//-/ready",
+    ],
+)
 def test_a_path_that_only_reads_is_asked(web_server: Serve, reply: Reply, channel: Open, path: str) -> None:
     assert channel(f"http://127.0.0.1:{web_server(reply())}").get(path).status == 200
 

@@ -61,6 +61,23 @@ def test_the_page_of_the_url_is_asked_for(web_server: Serve, channel: Open, url:
     assert (site.asked, answer.status) == ([asked], 200)
 
 
+@pytest.mark.parametrize(
+    ("url", "asked"), [("?a=1&b=%20", "/?a=1&b=%20"), ("/?a", "/?a"), ("/docs?a=/x", "/docs?a=/x"), ("/docs?", "/docs")]
+)
+def test_the_page_is_asked_for_with_the_query_of_its_url(
+    web_server: Serve, channel: Open, url: str, asked: str
+) -> None:
+    site = Site()
+    channel(f"http://127.0.0.1:{web_server(site)}{url}#part").page()
+    assert site.asked == [asked]
+
+
+def test_a_redirect_is_relative_to_the_path_and_leaves_the_query(web_server: Serve, channel: Open) -> None:
+    site = Site(**{"docs/a": "b"})
+    channel(f"http://127.0.0.1:{web_server(site)}/docs/a?x=1").page()
+    assert site.asked == ["/docs/a?x=1", "/docs/b"]
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     "target", ["/b/", "b/", "./b/", "../b/", "//127.0.0.1:{port}/b/", "http://127.0.0.1:{port}/b/"]
@@ -85,6 +102,7 @@ def test_a_redirect_keeps_its_query_and_leaves_its_fragment(web_server: Serve, c
     [
         "http://192.0.2.1/",
         "//192.0.2.1/b",
+        "//%2D/quit",  # to a host of this name
         "https://127.0.0.1:{port}/b",
         "http://127.0.0.1:1/b",
         "http://127.0.0.1/b",
@@ -138,15 +156,70 @@ def test_two_pages_that_lead_to_each_other_end(web_server: Serve, channel: Open)
     assert site.asked == ["/a", "/b"] * 3
 
 
-@pytest.mark.parametrize("target", ["/-/reload", "/-/quit", "/x/../-/reload", "/api/v1/admin/tsdb", "/api/v1/write"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/-/reload",
+        "/-/quit",
+        "/x/../-/reload",
+        "/api/v1/admin/tsdb",
+        "/api/v1/write",
+        "http://127.0.0.1:{port}//%2D/quit",
+        "/%252D/quit",
+        "/api//v1/admin/tsdb",
+        "/a/../-/quit",
+        "http://127.0.0.1:{port}//-/quit",
+        "/%2D/quit",
+        "/%2d/quit?x=1",
+        "/x/%2e%2E/%2D/reload#part",
+        "/-%2Fquit",
+        "/api/v1/%61dmin/tsdb",
+        "/api/v1/./admin/tsdb",
+        "/api/%2e/v1/x/../admin/tsdb?x",
+        "./api/v1/%77rite",
+        "http://127.0.0.1:{port}/%2D/quit",
+    ],
+)
 def test_a_redirect_to_what_changes_a_server_is_refused(
     web_server: Serve, channel: Open, exchanges: Exchanges, target: str
 ) -> None:
-    site = Site(a=target)
+    site = Site()
+    port = web_server(site)
+    site.redirects["/a"] = target.format(port=port)
     with pytest.raises(RefusedError, match="the path is not on the read-only list"):
-        channel(f"http://127.0.0.1:{web_server(site)}/a").page()
+        channel(f"http://127.0.0.1:{port}/a").page()
     assert site.asked == ["/a"]
     assert "refused" in exchanges()[-1]["failure"]
+
+
+@pytest.mark.parametrize("target", ["/x?next=/-/me", "/x?next=/api/v1/admin/"])
+def test_a_query_is_no_path(web_server: Serve, channel: Open, target: str) -> None:
+    site = Site(a=target)
+    assert channel(f"http://127.0.0.1:{web_server(site)}/a").page().status == 200
+    assert site.asked == ["/a", target]
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:{port}//[x", "http://127.0.0.1:{port}//a:b/"])
+def test_a_path_that_looks_like_a_host_is_a_path(web_server: Serve, channel: Open, target: str) -> None:
+    site = Site()
+    port = web_server(site)
+    site.redirects["/a"] = target.format(port=port)
+    assert channel(f"http://127.0.0.1:{port}/a").page().status == 200
+    assert len(site.asked) == 2
+
+
+@pytest.mark.parametrize("target", ["http://[", "//[::1"])
+def test_a_page_that_leads_to_no_address_is_a_finding(web_server: Serve, channel: Open, target: str) -> None:
+    site = Site(a=target)
+    asked = channel(f"http://127.0.0.1:{web_server(site)}/a")
+    found = links.page(asked, "m").required()
+    assert (found.status, found.elsewhere) == (302, target)
+
+
+def test_a_page_that_cannot_be_read_is_a_finding(web_server: Serve, reply: Callable[..., Any], channel: Open) -> None:
+    found = links.page(channel(f"http://127.0.0.1:{web_server(reply(200, b'm<![x]>'))}"), "m")
+    assert found.value is None
+    assert "the page cannot be read" in found.failure
 
 
 def test_every_step_is_in_the_transcript(web_server: Serve, channel: Open, exchanges: Exchanges) -> None:
@@ -193,4 +266,4 @@ def test_a_status_interface_behind_a_login_is_not_followed(
 ) -> None:
     site = Site(**{"api/health": "/login", "api/status": "/login"})
     found = probe(channel(f"http://127.0.0.1:{web_server(site)}")).required()
-    assert (found.status, found.claims, len(site.asked)) == (302, "no JSON", 1)
+    assert (found.status, found.claims, len(site.asked)) == (302, "no state", 1)

@@ -177,7 +177,7 @@ class ShellChannel(Channel):
             UnansweredError: it does not forward.
         """
         kept = self._forwards.get(address)
-        if kept is not None and kept[0] == self._shared_connection():
+        if kept is not None and kept[0] and kept[0] == self._shared_connection():
             return LOOPBACK, kept[1]
         port = self.exchange(f"forward {address}", lambda: self._forward(address), lambda found: {"local_port": found})
         return LOOPBACK, port

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import os
+import posixpath
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -29,6 +30,7 @@ DENIED = re.compile(r"(^|/)-/(?!(ready|healthy)$)|/api/v\d+/admin(/|$)|/api/v\d+
 
 
 MOST_REDIRECTS = 5
+PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,18 @@ class Answer:
 
 
 def redirected(url: str, answer: Answer) -> str:
-    """Where an answer to ``url`` redirects to, as a whole URL without fragment; empty when it does not."""
+    """Where an answer to ``url`` redirects to, as a whole URL without fragment; empty when that is nowhere."""
     if answer.status not in (301, 302, 303, 307, 308):
         return ""
-    return urldefrag(urljoin(url, answer.headers.get("location", ""))).url
+    try:
+        return urldefrag(urljoin(url, answer.headers.get("location", ""))).url
+    except ValueError:  # no address at all
+        return ""
+
+
+def _as_read(path: str) -> str:
+    """A path as a server may read it: nothing encoded (not even twice), no empty segments, no dots."""
+    return posixpath.normpath(re.sub(r"/+", "/", unquote(unquote(path.partition("?")[0]))))
 
 
 class _DialElsewhere(HTTPAdapter):
@@ -69,6 +79,7 @@ class WebChannel(Channel):
         self.spec = endpoint
         url = urlsplit(re.sub(r"^ws", "http", endpoint.url))
         self._base = url.path
+        self._page = f"{url.path or '/'}{'?' * bool(url.query)}{url.query}"
         self._name = f"{url.scheme}://{url.netloc}"
         self._origin = f"{url.scheme}://{endpoint.connect or url.netloc}"
         self._session = requests.Session()
@@ -78,7 +89,7 @@ class WebChannel(Channel):
             self._session.headers["Host"] = url.netloc
             self._session.mount("https://", _DialElsewhere(str(url.hostname)))
         self._timed_out = False  # the latest question, for an answer
-        self._session.verify = str(root / endpoint.ca) if endpoint.ca else True
+        self._verify = str(root / endpoint.ca) if endpoint.ca else True
 
     def get(
         self, path: str = "", params: dict[str, str] | None = None, headers: dict[str, str] | None = None
@@ -101,19 +112,32 @@ class WebChannel(Channel):
         Raises:
             UnreachableError, UnansweredError: as `get`.
         """
-        here = f"{self._name}{self._base or '/'}"
-        answer = self._get(here.removeprefix(self._name), None, None)
+        here = f"{self._name}{self._page}"
+        answer = self._get(self._page, None, None)
         for _ in range(MOST_REDIRECTS):
             target = redirected(here, answer)
-            if not target.startswith(f"{self._name}/"):
+            path = self._path_here(target)
+            if not path:
                 break
             here = target
-            answer = self._get(here.removeprefix(self._name), None, None)
+            answer = self._get(path, None, None)
         return answer
+
+    def _path_here(self, url: str) -> str:
+        """Path and query of a URL on this very host, scheme and port; empty for any other."""
+        try:
+            there, here = urlsplit(url), urlsplit(self._name)
+            ports = [each.port or PORTS.get(each.scheme) for each in (there, here)]
+        except ValueError:
+            return ""
+        same = (there.scheme, there.hostname, ports[0]) == (here.scheme, here.hostname, ports[1])
+        if not same or "@" in there.netloc:
+            return ""
+        return urlunsplit(("", "", re.sub(r"^/*", "/", there.path), there.query, ""))
 
     def _get(self, path: str, params: dict[str, str] | None, headers: dict[str, str] | None) -> Answer:
         question = {"GET": f"{self._name}{path}", **({"params": params} if params else {})}
-        if DENIED.search(path) or not path.startswith("/"):
+        if DENIED.search(_as_read(path)) or not path.startswith("/"):
             raise self.refuse(question, "the path is not on the read-only list")
         return self.exchange(question, lambda: self._send(path, params, headers), _shown)
 
@@ -132,14 +156,11 @@ class WebChannel(Channel):
     def _send(self, path: str, params: dict[str, str] | None, headers: dict[str, str] | None) -> Answer:
         begun = time.monotonic()
         try:
-            with self._session.get(
-                f"{self._origin}{path}",
-                params=params,
-                headers=headers,
-                timeout=self.timeout_s,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
+            asked = requests.Request("GET", f"{self._origin}{path}", params=params, headers=headers)
+            prepared = self._session.prepare_request(asked)
+            # Past the session, which would read where an answer redirects to, and all of its body, without a bound.
+            adapter = self._session.get_adapter(str(prepared.url))
+            with adapter.send(prepared, stream=True, timeout=self.timeout_s, verify=self._verify) as answer:
                 self._timed_out = False
                 body = b"" if answer.status_code == requests.codes.switching_protocols else self._read(answer, begun)
                 names = {name.lower(): value for name, value in answer.headers.items()}

@@ -61,7 +61,7 @@ def about(subject: str) -> Iterator[None]:
         raise type(error)(f"{subject}: {error}") from None
 
 
-def output(host: Host, command: str, *arguments: str, timeout_s: float | None = None) -> str:
+def raw_output(host: Host, command: str, *arguments: str, timeout_s: float | None = None) -> bytes:
     """The output of a question that must succeed, within the host's bound or within ``timeout_s``.
 
     Raises:
@@ -72,8 +72,12 @@ def output(host: Host, command: str, *arguments: str, timeout_s: float | None = 
         asked = host.backend.quote(command, *arguments)
         said = (result.stderr or result.stdout).strip() or "nothing"
         raise UnansweredError(f"host {host.name}: asked {asked!r}, it ended with status {result.rc} and said: {said}")
-    # Bytes that are no UTF-8 are spelled out: what a host says is hostile, and must not break the run.
-    return bytes(result.stdout_bytes).decode("utf-8", "backslashreplace")
+    return bytes(result.stdout_bytes)
+
+
+def output(host: Host, command: str, *arguments: str, timeout_s: float | None = None) -> str:
+    """As `raw_output`, as text: bytes that are no UTF-8 are spelled out, for what a host says is hostile."""
+    return raw_output(host, command, *arguments, timeout_s=timeout_s).decode("utf-8", "backslashreplace")
 
 
 def absent(host: Host, path: str) -> bool:

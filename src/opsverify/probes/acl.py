@@ -74,7 +74,7 @@ def permitted(rules: str) -> frozenset[str]:
     Raises:
         InsufficientFactsError: a category is added that is not known here.
     """
-    base, *selectors = re.split(r"\s*\(|\)\s*", rules)
+    base, *selectors = re.split(r"[()]", rules)
     if "off" in base.split():
         return frozenset()
     return frozenset().union(*(_of_rules(each) for each in (base, *selectors)))

@@ -99,7 +99,7 @@ def refused_for_memory(info: dict[str, str]) -> int:
         UnansweredError: the line is not understood.
     """
     found = info.get("errorstat_OOM", "count=0")
-    match = re.match(r"count=([0-9]+)(,|$)", found)
+    match = re.match(r"count=([0-9]{1,19})(,|$)", found)
     if match is None:
         raise UnansweredError(f"INFO: no count in errorstat_OOM (got {found!r})")
     return int(match[1])
@@ -143,7 +143,7 @@ def parse_commands(stats: dict[str, str], server: dict[str, str]) -> Commands:
     """
     calls = {}
     for name, value in stats.items():
-        found = re.match(r"calls=([0-9]+)(,|$)", value)
+        found = re.match(r"calls=([0-9]{1,19})(,|$)", value)
         if not name.startswith("cmdstat_") or found is None:
             raise UnansweredError(f"INFO commandstats: this line is not understood: {name}:{value}")
         calls[name.removeprefix("cmdstat_").lower()] = int(found[1])

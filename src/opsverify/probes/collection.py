@@ -76,7 +76,7 @@ def parse_duration(text: str) -> float:
     Raises:
         ValueError: it is none, or 0.
     """
-    parts = re.findall(r"(\d+)(ms|[smhdwy])", text)
+    parts = re.findall(r"([0-9]{1,15})(ms|[smhdwy])", text)
     seconds = sum(int(number) * UNITS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != text or not seconds:
         raise ValueError(f"no duration: {text!r}")
@@ -88,17 +88,19 @@ def parse_coverage(
 ) -> tuple[Coverage, ...]:
     """Samples counted, by metric, held against what the interval of their target promises.
 
-    Series of a target that is no longer scraped promise nothing; a metric that no target has counts as 0.
+    What one target of a job tells, every target of that job has to tell; series of a target that is no longer
+    scraped promise nothing, and a metric that no target has counts as 0.
     """
     found = []
     for metric, samples in counted.items():
-        scraped = [
-            Coverage(metric, target[1], each.value, window_s / intervals[target])
-            for each in samples
-            for target in [(each.labels.get("job", ""), each.labels.get("instance", ""))]
-            if target in intervals
+        told = {(each.labels.get("job", ""), each.labels.get("instance", "")): each.value for each in samples}
+        jobs = {job for job, instance in told if (job, instance) in intervals}
+        expected = [
+            Coverage(metric, instance, told.get((job, instance), 0.0), window_s / interval)
+            for (job, instance), interval in intervals.items()
+            if job in jobs
         ]
-        found += scraped or [Coverage(metric, "no target", 0.0, 1.0)]
+        found += expected or [Coverage(metric, "no target", 0.0, 1.0)]
     return tuple(sorted(found, key=lambda each: (each.metric, each.instance)))
 
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
-from opsverify.probes import Attempt, about, attempt, output
+from opsverify.probes import Attempt, about, attempt, raw_output
 from opsverify.probes.machine import reachable_from_outside
 
 STILL_BOUND = ("running", "paused")  # in these states the engine holds a container's ports
 LOG_LINES = 100  # as many as the manual looks at
-LOG_LINE = re.compile(
-    r"(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})) (?P<said>.*)$"
+LOG_RECORD = re.compile(
+    r"(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))( (?P<said>.*))?", re.DOTALL
 )
 # A record's own word for its level, in JSON, logfmt, or as PostgreSQL and nginx write it; not the word in a message.
 ERROR_LEVEL = re.compile(
-    r"""[\"']?(level|severity|lvl)[\"']?\s*[:=]\s*[\"']?(error|err|fatal|panic|critical|crit|alert|emerg)\b"""
+    r"""(?<!\w)[\"']?(level|severity|lvl)[\"']?\s*[:=]\s*[\"']?(error|err|fatal|panic|critical|crit|alert|emerg)\b"""
     r"""|^\S+ \S+( \S+)? \[\d+\].*? (ERROR|FATAL|PANIC):  |\[(error|crit|alert|emerg)\] \d+#\d+:""",
     re.IGNORECASE,
 )
@@ -109,7 +111,8 @@ def containers(host: Host) -> tuple[Container, ...]:
         for each in listed
         if not host.spec.shared_engine or each["Labels"].get("com.docker.compose.project") == project
     ]
-    found = tuple(each for each in (_inspected(host, each) for each in sorted(ids)) if each is not None)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        found = tuple(each for each in pool.map(partial(_inspected, host), sorted(ids)) if each is not None)
     if not found:
         raise InsufficientFactsError(
             f"host {host.name}: the Docker engine lists no container (project {project or 'any'})"
@@ -230,32 +233,58 @@ def log(host: Host, container: str) -> Log:
         )
 
 
-def parse_log(text: str) -> Log:
-    """Parse the engine's answer: each line begins with its time, behind a frame's eight bytes where there is no TTY."""
-    found = [match for match in map(LOG_LINE.search, text.split("\n")) if match]
-    return Log(
-        newest=max((parse_time(each["time"]) for each in found), default=None),
-        lines=len(found),
-        errors=sum(bool(ERROR_LEVEL.search(each["said"])) for each in found),
-    )
+def parse_log(data: bytes) -> Log:
+    """Parse the engine's answer: records that begin with their time, one in a frame, or in a line where there is a TTY.
+
+    Raises:
+        UnansweredError: a record without a time, or with one that there is not; a frame that is cut off.
+    """
+    newest, errors = None, 0
+    records = [each.decode("utf-8", "backslashreplace") for each in _records(data)]
+    for record in records:
+        found = LOG_RECORD.fullmatch(record.rstrip("\r\n"))
+        try:
+            at = parse_time(found["time"]) if found else None
+        except (ValueError, OverflowError):
+            at = None
+        if found is None or at is None:
+            raise UnansweredError(f"docker logs: this record is not understood: {record[:200]!r}")
+        newest = at if newest is None else max(newest, at)
+        errors += bool(ERROR_LEVEL.search(found["said"] or ""))
+    return Log(newest, len(records), errors)
+
+
+def _records(data: bytes) -> Iterator[bytes]:
+    """The records in an answer: each frame has a stream, three zeros, and its size in four bytes before it."""
+    if data[:1] not in (b"\0", b"\1", b"\2"):
+        yield from (line for line in data.split(b"\n") if line.strip())
+        return
+    at = 0
+    while at < len(data):
+        head = data[at : at + 8]
+        end = at + 8 + int.from_bytes(head[4:], "big")
+        if head[1:4] != b"\0\0\0" or len(head) < 8 or end > len(data):
+            raise UnansweredError(f"docker logs: this frame is not understood: {data[at : at + 40]!r}")
+        yield data[at + 8 : end]
+        at = end
 
 
 def _engine(host: Host, path: str) -> Any:
     body = _ask(host, path)
     try:
         return json.loads(body)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise UnansweredError(f"host {host.name}: the Docker engine's answer to {path} is no JSON: {error}") from None
 
 
-def _ask(host: Host, path: str) -> str:
+def _ask(host: Host, path: str) -> bytes:
     api = host.spec.docker_api
     if api is None:
         raise UnansweredError(f"host {host.name}: the profile says no docker_api for it")
     where = ["--unix-socket", api.removeprefix("unix://"), "http://localhost"] if api.startswith("unix:") else [api]
     asked = ["curl", "--silent", "--show-error", "--max-time", "9", "--write-out", "%{http_code}", *where]
-    answer = output(host, shlex.join(asked) + shlex.quote(path))
-    body, status = answer[:-3], answer[-3:]
+    answer = raw_output(host, shlex.join(asked) + shlex.quote(path))
+    body, status = answer[:-3], answer[-3:].decode(errors="replace")
     if status != "200":
         raise (_GoneError if status == "404" else UnansweredError)(
             f"host {host.name}: the Docker engine answered {path} with status {status}: {body[:200]!r}"

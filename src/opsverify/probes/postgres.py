@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -244,7 +245,8 @@ def statements_query(extension: Extension) -> Query:
     Raises:
         InsufficientFactsError: it is too old, or in a schema that the suite has no constant for.
     """
-    version = tuple(int(part) for part in extension.version.split(".") if part.isdigit())
+    parts = re.match(r"([0-9]{1,4})\.([0-9]{1,4})(\.|\Z)", extension.version)
+    version = (int(parts[1]), int(parts[2])) if parts else (0, 0)
     fitting = [first for schema, first in STATEMENTS_BY if schema == extension.schema and version >= first]
     if extension.schema not in SCHEMAS:
         raise InsufficientFactsError(

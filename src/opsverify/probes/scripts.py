@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import about, absent, output
 
 RUNS = 20  # records from the end: the newest counts, the others show how it went before
+MOST_LINKS = 40  # as many as the kernel follows
 SHELLS = ("sh", "bash")  # what `-n` can tell the grammar of
 OTHERS_WRITE = 0o022
 
@@ -30,8 +32,9 @@ class Entry:
     @property
     def changeable_by_others(self) -> bool:
         """Whether someone else than root may change it; a folder with the sticky bit keeps root's files."""
-        sticky_folder = self.kind == "directory" and bool(self.mode & 0o1000)
-        return self.owner != "root" or (bool(self.mode & OTHERS_WRITE) and not sticky_folder)
+        # A link has no mode of its own, and the files of others in a sticky folder may not be replaced.
+        harmless = self.kind == "symbolic link" or (self.kind == "directory" and bool(self.mode & 0o1000))
+        return self.owner != "root" or (bool(self.mode & OTHERS_WRITE) and not harmless)
 
     def __str__(self) -> str:
         return f"{self.path} ({self.kind}, {self.owner}, {self.mode:04o})"
@@ -39,7 +42,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Script:
-    """A script that is there: itself and each folder above it, by real path; ``syntax``: what its shell objects to."""
+    """A script that is there: itself by its real path, and what lies on the way to it (folders above, links).
+
+    ``syntax`` is what its shell objects to; empty when it parses.
+    """
 
     entry: Entry
     above: tuple[Entry, ...]
@@ -72,10 +78,25 @@ def script(host: Host, path: str) -> Script | None:
     """
     if absent(host, path):
         return None
-    real = output(host, shlex.join(["readlink", "-f", path])).rstrip("\n")
-    above = [str(each) for each in PurePosixPath(real).parents]
-    entry, *folders = _entries(host, [real, *above])
-    return Script(entry, tuple(folders), _syntax(host, real) if entry.kind.startswith("regular") else "")
+    entry, *way = _way(host, path)
+    return Script(entry, tuple(way), _syntax(host, entry.path) if entry.kind.startswith("regular") else "")
+
+
+def _way(host: Host, path: str) -> list[Entry]:
+    """The file at the end of a path, by its real path, then every folder and link on the way to it.
+
+    Whoever may change one of these has the file too.
+    """
+    seen: dict[str, Entry] = {}
+    for _ in range(MOST_LINKS):
+        here = _entries(host, [path, *(str(each) for each in PurePosixPath(path).parents)])
+        seen.update((each.path, each) for each in here)
+        link = next((each.path for each in reversed(here) if each.kind == "symbolic link"), None)
+        if link is None:
+            return [here[0], *(each for each in seen.values() if each.path != path)]
+        target = output(host, shlex.join(["readlink", "--", link])).rstrip("\n")
+        path = posixpath.join(posixpath.dirname(link), target) + path.removeprefix(link)
+    raise UnansweredError(f"host {host.name}: {path} lies behind more than {MOST_LINKS} symbolic links")
 
 
 def runs(host: Host, path: str) -> Runs | None:
@@ -86,7 +107,7 @@ def runs(host: Host, path: str) -> Runs | None:
     """
     if absent(host, path):
         return None
-    (entry,) = _entries(host, [output(host, shlex.join(["readlink", "-f", path])).rstrip("\n")])
+    entry = _way(host, path)[0]
     with about(f"host {host.name}: {path}"):
         return Runs(entry, parse_runs(output(host, shlex.join(["tail", "-n", str(RUNS), path]))))
 
@@ -133,7 +154,8 @@ def _syntax(host: Host, path: str) -> str:
 
 def parse_interpreter(text: str) -> str:
     """The name of the interpreter in a script's first line (also behind env); empty where there is none."""
-    first = re.match(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?(?:/\S*/)?([\w.+-]+)", text)
+    # The kernel takes what ends at a blank or the line's end; a carriage return would be part of the name.
+    first = re.match(r"#![ \t]*(?:/\S*/)?(?:env[ \t]+(?:-S[ \t]+)?)?(?:/\S*/)?([\w.+-]+)(?=[ \t\n]|\Z)", text)
     return first[1] if first else ""
 
 
@@ -150,11 +172,12 @@ def parse_entries(text: str, paths: list[str]) -> tuple[Entry, ...]:
         UnansweredError: a line is missing or not understood.
     """
     found = []
-    for line, path in zip(text.splitlines(), paths, strict=False):
+    lines = text.splitlines()
+    if len(lines) != len(paths):
+        raise UnansweredError(f"stat: {len(lines)} lines for {len(paths)} files: {text[:200]!r}")
+    for line, path in zip(lines, paths, strict=True):
         parts = re.fullmatch(rf"([0-7]{{1,5}}) (\S+) (.+) {re.escape(path)}", line)
         if parts is None:
             raise UnansweredError(f"stat: this line is not understood: {line!r}")
         found.append(Entry(path, parts[3], parts[2], int(parts[1], 8)))
-    if len(found) != len(paths):
-        raise UnansweredError(f"stat: {len(found)} of {len(paths)} files were told: {text[:200]!r}")
     return tuple(found)

@@ -10,9 +10,13 @@ from opsverify.channels.sql import Query, SqlChannel
 from opsverify.errors import InsufficientFactsError
 from opsverify.probes import about
 
+# The size is asked for only where the counters know nothing: it waits for whoever holds the table exclusively.
 TABLES = Query("""
 SELECT t.schemaname AS schema, t.relname AS name, t.n_live_tup AS live, t.n_mod_since_analyze AS modified,
-       greatest(t.last_analyze, t.last_autoanalyze) AS analyzed, pg_relation_size(t.relid) AS size,
+       greatest(t.last_analyze, t.last_autoanalyze) AS analyzed,
+       CASE WHEN greatest(t.n_live_tup, t.n_dead_tup, t.n_mod_since_analyze, 0) = 0
+             AND t.last_analyze IS NULL AND t.last_autoanalyze IS NULL
+            THEN pg_relation_size(t.relid) END AS bytes,
        coalesce(t.seq_scan, 0) AS sequential_scans, coalesce(t.idx_scan, 0) AS index_scans,
        current_setting('track_counts') AS counted
   FROM pg_stat_user_tables t
@@ -21,7 +25,7 @@ SELECT t.schemaname AS schema, t.relname AS name, t.n_live_tup AS live, t.n_mod_
 # What CREATE INDEX and REINDEX build CONCURRENTLY is invalid until it is done; that is work in progress, no ruin.
 INDEXES = Query("""
 SELECT n.nspname AS schema, c.relname AS name, i.indisvalid AS valid, i.indisunique AS uniq,
-       pg_relation_size(c.oid) AS size, s.idx_scan AS scans,
+       s.idx_scan AS scans,
        EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid) AS being_built
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
@@ -37,20 +41,23 @@ SELECT d.blks_hit AS hit, d.blks_read AS read, d.stats_reset AS since, current_s
 
 @dataclass(frozen=True)
 class Table:
-    """A table of users: rows that live, rows changed since its last analysis (None: none is known), bytes, scans."""
+    """A table of users: rows that live, rows changed since its last analysis (None: none is known), scans.
+
+    ``bytes`` is the size of one that the counters know nothing of, None for any other.
+    """
 
     name: str
     live: int
     modified: int
     analyzed: datetime | None
-    size: int
+    bytes: int | None
     sequential_scans: int
     index_scans: int
 
     @property
     def unknown(self) -> bool:
         """Whether the counters know nothing of a table that has content: they were lost, say in a crash."""
-        return self.analyzed is None and not self.live and not self.modified and self.size > 0
+        return bool(self.bytes)
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,6 @@ class Index:
     valid: bool
     being_built: bool
     unique: bool
-    size: int
     scans: int | None
 
 
@@ -97,7 +103,7 @@ def parse_tables(rows: list[dict[str, Any]]) -> tuple[Table, ...]:
             row["live"] or 0,
             row["modified"] or 0,
             row["analyzed"],
-            row["size"] or 0,
+            row["bytes"],
             row["sequential_scans"],
             row["index_scans"],
         )
@@ -124,9 +130,7 @@ def parse_indexes(rows: list[dict[str, Any]]) -> tuple[Index, ...]:
     if not rows:
         raise InsufficientFactsError("pg_index shows no index, not even one of the system")
     return tuple(
-        Index(
-            f"{row['schema']}.{row['name']}", row["valid"], row["being_built"], row["uniq"], row["size"], row["scans"]
-        )
+        Index(f"{row['schema']}.{row['name']}", row["valid"], row["being_built"], row["uniq"], row["scans"])
         for row in rows
     )
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median
 
-from opsverify.judgement import Limits, Observation, holds, within
+from opsverify.judgement import CLOCK_TOLERANCE, Limits, Observation, aged, holds, within
 from opsverify.probes.archives import DumpVerification, StoredFile
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 def dumps(files: Sequence[StoredFile]) -> list[StoredFile]:
@@ -27,8 +25,8 @@ def newest_is_recent(files: Sequence[StoredFile], limits: Limits, now: datetime)
     compared = [each.size for each in found[-int(limits.median_of.number) :]]
     usual = median(compared)
     observations = [
-        within(f"{newest.name} age by name", _hours(now - named), limits.age_hours),
-        within(f"{newest.name} age by mtime", _hours(now - newest.modified), limits.age_hours),
+        aged(f"{newest.name} age by name", named, now, limits.age_hours),
+        aged(f"{newest.name} age by mtime", newest.modified, now, limits.age_hours),
         holds(
             "its name lies",
             f"{named:%Y-%m-%d %H:%M} UTC, read as a time in {newest.zone}",
@@ -40,10 +38,6 @@ def newest_is_recent(files: Sequence[StoredFile], limits: Limits, now: datetime)
     if usual <= 0:
         return [*observations, holds("median size", usual, "more than 0 bytes", met=False)]
     return [*observations, within("its size against the median", newest.size / usual, limits.size_share)]
-
-
-def _hours(age: timedelta) -> float:
-    return age.total_seconds() / 3600
 
 
 def dumps_are_whole(verified: Sequence[DumpVerification], limits: Limits) -> list[Observation]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from opsverify.errors import InsufficientFactsError
-from opsverify.judgement import Limit, Limits, Observation, holds, none_of, within
+from opsverify.judgement import Limit, Limits, Observation, aged, holds, none_of, within
 from opsverify.probes import Attempt
 from opsverify.probes.containers import Container, Log, Usage
 from opsverify.probes.links import Page, State
@@ -21,7 +21,6 @@ from opsverify.probes.vantage import View
 from opsverify.probes.web import EXPOSITION, Health, Metrics
 
 ANSWERS = "an answer"
-CLOCK_TOLERANCE_HOURS = 5 / 60
 
 
 def service_up(containers: Sequence[Container], limits: Limits, now: datetime) -> list[Observation]:
@@ -59,8 +58,7 @@ def logs_kept(
             seen = f"{log.newest:%Y-%m-%d %H:%M:%S} UTC" if log.newest else "none"
             observations.append(holds(f"{container.name} newest line", seen, "there is one", heard))
         else:
-            age = max((now - log.newest).total_seconds(), 0.0)
-            observations.append(within(f"{container.name} newest line", age, limits.newest_line_seconds))
+            observations.append(aged(f"{container.name} newest line", log.newest, now, limits.newest_line_seconds))
         errors = f"{log.errors} of the last {log.lines} lines"
         observations.append(holds(f"{container.name} records of level error", errors, "shown", met=True))
     return observations
@@ -91,14 +89,11 @@ def _run_well(name: str, runs: Runs | None, limits: Limits, now: datetime) -> li
     if not mine:
         return [kept, holds("last run", "none on record", "at least one", met=False)]
     last = mine[-1]
-    age = (now - last.finished).total_seconds() / 3600
     return [
         kept,
         holds("last run ended with status", last.status, "0", last.status == 0),
-        within("last run finished", age, limits.run_age_hours),
-        holds(
-            "last run finished at", f"{last.finished:%Y-%m-%d %H:%M} UTC", "in the past", age > -CLOCK_TOLERANCE_HOURS
-        ),
+        aged("age of the last run", last.finished, now, limits.run_age_hours),
+        holds("last run finished at", f"{last.finished:%Y-%m-%d %H:%M} UTC", "shown", met=True),
     ]
 
 
@@ -198,23 +193,21 @@ def page_is_itself(answer: Attempt[Page], marker: str) -> list[Observation]:
 
 
 def seen_from_outside(view: View, limits: Limits) -> list[Observation]:
-    """A probe off the host gets a healthy answer, soon enough, and did so just now.
+    """A probe off the host gets a healthy answer over TLS that it verifies, soon enough.
 
     Raises:
-        InsufficientFactsError: its last look is too old, or it does not look at what the answer says.
+        InsufficientFactsError: it is content with less, so its success shows too little.
     """
-    if not limits.seen_seconds.met(view.age):
-        raise InsufficientFactsError(f"the last look is {view.age:.0f} s old, expected {limits.seen_seconds} s")
-    if not view.reads_body and view.success:
+    if view.success and not view.trusted:
         raise InsufficientFactsError(
-            "the probe does not look at the body (no series probe_failed_due_to_regex): "
-            "set fail_if_body_not_matches_regexp in its module"
+            "the probe's module is content with too little: expected a fail_if_body_not_matches_regexp that an "
+            "unhealthy body does not match, and a certificate that is verified for the target's own name"
         )
     return [
         holds("seen from outside", "success" if view.success else "failure", "success", view.success),
-        holds("HTTP status", view.status, "200", view.status == 200),
+        holds("HTTP status", view.status or "none", "200", view.status == 200),
+        holds("TLS", view.tls, "yes", view.tls),
         within("answered after", view.seconds, limits.response_seconds),
-        holds("last look", f"{view.age:.0f} s ago", "shown", met=True),
     ]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from opsverify.baseline import Baseline
 from opsverify.errors import InsufficientFactsError
-from opsverify.judgement import Limits, Observation, holds, none_of, unmet, within
+from opsverify.judgement import CLOCK_TOLERANCE, Limits, Observation, aged, holds, none_of, unmet, within
 from opsverify.probes import acl
 from opsverify.probes.caches import CacheMemory, Commands, Eviction
 from opsverify.probes.collection import Coverage, HeapFloor
@@ -97,9 +98,13 @@ def heap_grows_not(floors: Sequence[HeapFloor], limits: Limits) -> list[Observat
         raise InsufficientFactsError("no process of the API tells its heap in use")
     observations = []
     for each in floors:
-        if not limits.coverage.met(each.coverage) or not each.day_before > 0:
+        if not limits.coverage.met(each.coverage):
             raise InsufficientFactsError(
                 f"{each.instance} has {each.coverage:.0%} of the samples of two days, expected {limits.coverage}"
+            )
+        if not each.day_before > 0 or not math.isfinite(each.day_before + each.last_day):
+            raise InsufficientFactsError(
+                f"{each.instance} tells no heap in use: {each.day_before} bytes, then {each.last_day}"
             )
         growth = each.last_day / each.day_before - 1
         observations.append(within(f"{each.instance} growth of the heap's floor", growth, limits.heap_growth))
@@ -181,8 +186,9 @@ def no_slower(
         InsufficientFactsError: there is no baseline that still holds, or none of these statements can be compared with
             it, for too few executions on either side.
     """
-    if baseline is None or baseline.expires < now.date():
-        lacking = "there is no baseline" if baseline is None else f"the baseline held until {baseline.expires}"
+    if baseline is None or baseline.expires < now.date() or baseline.taken > now + CLOCK_TOLERANCE:
+        held = f"taken at {baseline.taken:%Y-%m-%d %H:%M} and held until {baseline.expires}" if baseline else ""
+        lacking = f"the baseline was {held}" if baseline else "there is no baseline"
         raise InsufficientFactsError(f"{lacking}: take one under a usual load (opsverify baseline)")
     taken = baseline.taken
     before = [
@@ -202,7 +208,7 @@ def no_slower(
     observations = []
     for each in compared:
         usual, lately = known[each.queryid].mean_ms, each.mean_ms
-        slower = lately / usual if usual > 0 else 1.0
+        slower = lately / usual if usual > 0 else math.inf
         met = limits.slowdown.met(slower) or limits.added_ms.met(lately - usual)
         expected = f"{limits.slowdown} times {usual:.3g} ms, or {limits.added_ms} ms more"
         observations.append(holds(_named(each), f"{lately:.3g} ms ({each.calls} calls)", expected, met))
@@ -236,11 +242,13 @@ def statistics_fresh(tables: Sequence[Table], limits: Limits, now: datetime) -> 
     Raises:
         InsufficientFactsError: nothing is stale, but the counters of some tables were lost, so no one can know.
     """
+    if not tables:
+        raise InsufficientFactsError("no table is visible")
     stale = [
         f"{each.name} ({each.modified} of {each.live} rows changed, last analysis {_when_analyzed(each)})"
         for each in tables
         if not limits.modified_share.met(each.modified / each.live if each.live else float(each.modified))
-        and not (each.analyzed and limits.analyze_age_days.met((now - each.analyzed).total_seconds() / 86400))
+        and not (each.analyzed and aged("", each.analyzed, now, limits.analyze_age_days).met)
     ]
     unknown = [each.name for each in tables if each.unknown]
     if unknown and not stale:
@@ -262,6 +270,8 @@ def no_rebuilds(recorded: Recorded) -> list[Observation]:
 
 def indexes_valid(indexes: Sequence[Index]) -> list[Observation]:
     """No index is left behind invalid: it costs every write and serves no read, or does not keep what it should."""
+    if not indexes:
+        raise InsufficientFactsError("no index is visible, not even one of the system")
     invalid = [each.name for each in indexes if not each.valid and not each.being_built]
     building = tuple(each.name for each in indexes if each.being_built)
     return [

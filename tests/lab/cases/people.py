@@ -1,4 +1,4 @@
-"""Cases of the files that people keep. They touch no other system, so the checks of people alone run."""
+"""Cases of the files that people keep, and of the name server that knows who takes their mail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from lab import faults
 from tests.lab.cases.kinds import Fault, NearMiss, together
 
-PEOPLE = ("checks/people",)
 PHONE = '"+49 30 23125 042"'
 MAILS = ("CON-MAIL-01-program", "CON-MAIL-02-program", "CON-MAIL-03-program")
 DUTY = tuple(f"CON-DUTY-0{each}-program" for each in (1, 2, 3))
@@ -81,8 +80,8 @@ def dated(offset: int, valid_for: str) -> Callable[[str], str]:
 
 
 def people(name: str, inject: Callable[[], Injected], *red: str, state: str = "fail") -> Fault:
-    """A fault that only the checks of people can see."""
-    return Fault(name, inject, dict.fromkeys(red, state), paths=PEOPLE)
+    """A fault that only these checks can see."""
+    return Fault(name, inject, dict.fromkeys(red, state), lane="documents")
 
 
 FAULTS = [
@@ -144,7 +143,7 @@ FAULTS = [
             **dict.fromkeys((*ROSTER, *LEVELS), "error"),
             **dict.fromkeys(("CON-PHONE-01-program", *DUTY), "fail"),
         },
-        paths=PEOPLE,
+        lane="documents",
     ),
 ]
 
@@ -155,6 +154,7 @@ NEAR_MISSES = [
             "roster.toml", lambda text: text + SECOND.format(day(1), day(2)) + SECOND.format(day(2), day(3))
         ),
         ("CON-DUTY", "CON-ESC"),
+        lane="documents",
     ),
     NearMiss(
         "a drill 90 days ago, an attestation that runs out today, a telephone written otherwise",
@@ -164,5 +164,6 @@ NEAR_MISSES = [
             roster(PHONE, '"+49 (0)30 23125-042"'),
         ),
         ("CON-MAIL", "CON-TEAM", "CON-PHONE"),
+        lane="documents",
     ),
 ]
