@@ -97,7 +97,11 @@ def test_every_example_of_a_file_is_read_by_its_parser() -> None:
 
 @pytest.mark.parametrize(
     ("language", "source"),
-    [("sql", "lab/images/postgres/roles.sql"), ("sudoers", "lab/images/node/etc/sudoers.d/opsverify")],
+    [
+        ("sql", "lab/images/postgres/roles.sql"),
+        ("sudoers", "lab/images/node/etc/sudoers.d/opsverify"),
+        ("sshd_config", "lab/images/node/etc/ssh/sshd_config.d/lab.conf"),
+    ],
 )
 def test_the_grants_shown_are_those_the_lab_runs_with(language: str, source: str) -> None:
     granted = (ROOT / source).read_text(encoding="utf-8").splitlines()
