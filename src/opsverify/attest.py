@@ -125,11 +125,11 @@ def _all(project: Project, today: dt.date) -> Iterator[Due]:
     for requirement in needing(project.root / "checks"):
         if requirement not in project.catalogue:
             continue  # a run refuses that by itself
-        for target in profile.targets(project.catalogue[requirement].target):
-            if profile.exemption(requirement, target.name) is not None:
+        for target in profile.names(*project.catalogue[requirement].target_kinds):
+            if profile.exemption(requirement, target) is not None:
                 continue
-            what = requirement if target.name == "program" else f"{requirement} {target.name}"
-            entry = attestations.newest(read.attestations, requirement, target.name)
+            what = requirement if target == "program" else f"{requirement} {target}"
+            entry = attestations.newest(read.attestations, requirement, target)
             if entry is None:
                 yield Due(what, "missing")
                 continue

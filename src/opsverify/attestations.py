@@ -156,10 +156,11 @@ def check_entry(entry: Attestation, catalogue: Catalogue, profile: Profile, key:
     if "attested" not in requirement.kind:
         kinds = ", ".join(requirement.kind)
         raise UsageError(f"{key}requirement: {entry.requirement} is proven by a machine ({kinds}), not attested")
-    known = [each.name for each in profile.targets(requirement.target)]
+    known = profile.names(*requirement.target_kinds)
     if entry.target not in (None, *known):
         there = ", ".join(known) or "none"
-        raise UsageError(f"{key}target: no {requirement.target} {entry.target!r} in the profile (it has: {there})")
+        kinds = " or ".join(requirement.target_kinds)
+        raise UsageError(f"{key}target: no {kinds} {entry.target!r} in the profile (it has: {there})")
     if entry.date > today:
         raise UsageError(f"{key}date: {entry.date} is in the future, expected at most {today} (UTC)")
 

@@ -8,9 +8,9 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from opsverify.errors import UsageError
 from opsverify.judgement import Limit, Limits, Relation, Scalar
@@ -21,6 +21,7 @@ Kind = Literal["live", "config", "artefact", "attested"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 TargetKind = Literal[
     "host",
+    "vault",
     "service",
     "service.api",
     "service.postgres",
@@ -33,13 +34,16 @@ TargetKind = Literal[
     "listener",
     "prometheus",
     "alertmanager",
-    "elasticsearch",
     "tracing",
     "link.grafana",
     "link.kibana",
     "link.status",
     "link.docs",
     "backups",
+    "keystore.api",
+    "keystore.keypairs",
+    "logs.files",
+    "logs.index",
     "replica",
     "vantage",
     "script.daily",
@@ -84,6 +88,10 @@ class LimitEntry(Strict):
         return Limit(name, relation, tuple(value) if isinstance(value, list) else value, self.unit, self.origin)
 
 
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 class Requirement(Strict):
     """One demand of the manual. ``chapter`` is the folder that the entry stands in."""
 
@@ -101,7 +109,7 @@ class Requirement(Strict):
     must_pass: bool
     remedy: Text
     remedy_zh: Text
-    target: TargetKind
+    target: Annotated[list[TargetKind], BeforeValidator(_as_list), Field(min_length=1)]
     planned: bool = False
     limits: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], LimitEntry] = Field(
         default_factory=dict
@@ -114,6 +122,11 @@ class Requirement(Strict):
                 if name not in self.limits:
                     raise ValueError(f"the statement names a limit {{{name}}} that the entry does not have")
         return self
+
+    @property
+    def target_kinds(self) -> tuple[TargetKind, ...]:
+        """The kinds of target that it applies to; most requirements have one."""
+        return tuple(self.target)
 
     @property
     def heading(self) -> str:
@@ -230,15 +243,22 @@ def first_problem(error: ValidationError) -> str:
     return f"{key + ': ' if key else ''}{message}{came}"
 
 
-def claims(checks: Path) -> dict[str, list[str]]:
-    """Which check claims which requirement: id → ``file:line`` of every ``requirement(...)`` marker.
+class Claim(NamedTuple):
+    """A ``requirement(...)`` marker: ``file:line``, and the kind of target that it is about where it names one."""
+
+    place: str
+    on: str | None = None
+
+
+def claims(checks: Path) -> dict[str, list[Claim]]:
+    """Which check claims which requirement, by id.
 
     Read from the source, so that the answer is the whole truth even when pytest collects only a part.
 
     Raises:
         UsageError: a file that is no Python.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Claim]] = {}
     for file in sorted({*checks.rglob("test_*.py"), *checks.rglob("*_test.py")}):
         try:
             tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
@@ -246,29 +266,48 @@ def claims(checks: Path) -> dict[str, list[str]]:
             raise UsageError(f"{file.relative_to(checks.parent)}: not readable as Python: {error}") from None
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "requirement":
+                place = f"{file.relative_to(checks.parent)}:{node.lineno}"
+                named = [each.value for each in node.keywords if each.arg == "on"]
+                on = next((str(each.value) for each in named if isinstance(each, ast.Constant)), None)
                 for argument in node.args:
                     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                        place = f"{file.relative_to(checks.parent)}:{node.lineno}"
-                        found.setdefault(argument.value, []).append(place)
+                        found.setdefault(argument.value, []).append(Claim(place, on))
     return found
 
 
-def check_coverage(catalogue: Catalogue, claimed: Mapping[str, list[str]]) -> None:
+def check_coverage(catalogue: Catalogue, claimed: Mapping[str, list[Claim]]) -> None:
     """Hold catalogue and checks against each other, both ways.
 
     Raises:
-        UsageError: a check without a requirement, a requirement without a check, a ``planned`` one with one,
-            or one with two.
+        UsageError: a check without a requirement, a requirement without a check (on one of its kinds of target), a
+            ``planned`` one with one, or one with two.
     """
-    for name, places in claimed.items():
+    for name, made in claimed.items():
         if name not in catalogue:
-            raise UsageError(f"{places[0]}: requirement {name!r} is not in the catalogue")
+            raise UsageError(f"{made[0].place}: requirement {name!r} is not in the catalogue")
         if catalogue[name].planned:
-            raise UsageError(f"{places[0]}: {name} is marked planned in the catalogue but has a check")
-        if len(places) > 1:
-            raise UsageError(f"{places[1]}: {name} already has its check in {places[0]}")
+            raise UsageError(f"{made[0].place}: {name} is marked planned in the catalogue but has a check")
+        _one_check_for_each_kind(catalogue[name], made)
     for requirement in catalogue.values():
         if not requirement.planned and requirement.id not in claimed:
             raise UsageError(
                 f"checks/{requirement.chapter}/requirements.toml: {requirement.id} has no check and is not planned"
             )
+
+
+def _one_check_for_each_kind(requirement: Requirement, made: Iterable[Claim]) -> None:
+    first: dict[str, str] = {}
+    for claim in made:
+        if claim.on not in (None, *requirement.target_kinds):
+            raise UsageError(
+                f"{claim.place}: {requirement.id} is not about a {claim.on} (but {', '.join(requirement.target_kinds)})"
+            )
+        for kind in [claim.on] if claim.on else requirement.target_kinds:
+            if kind in first:
+                raise UsageError(f"{claim.place}: {requirement.id} already has its check in {first[kind]}")
+            first[kind] = claim.place
+    lacking = [kind for kind in requirement.target_kinds if kind not in first]
+    if lacking:
+        raise UsageError(
+            f"checks/{requirement.chapter}/requirements.toml: {requirement.id} has no check on {', '.join(lacking)}"
+        )

@@ -74,6 +74,8 @@ prometheus = _of_kind("prometheus")
 service = _of_kind("service")
 script = _of_kind("script")
 backups = _of_kind("backups")
+keystore = _of_kind("keystore")
+logs_kept = _of_kind("logs")
 
 
 @pytest.fixture
@@ -184,9 +186,11 @@ __all__ = [
     "fact",
     "host",
     "judge",
+    "keystore",
     "limits",
     "link",
     "listener",
+    "logs_kept",
     "missing",
     "names",
     "now",

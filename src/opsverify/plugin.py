@@ -38,7 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Validate everything that is input, before anything is asked of any system."""
-    config.addinivalue_line("markers", "requirement(*ids): the requirements of the manual that this check proves")
+    config.addinivalue_line(
+        "markers", "requirement(*ids, on=None): what of the manual this check proves, on which kind of target"
+    )
     checks = config.rootpath / "checks"
     try:
         demands = catalogue.load(checks)
@@ -66,7 +68,7 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue, checks: Path) ->
     for entry in loaded.profile.not_applicable:
         if entry.requirement not in demands:
             raise UsageError(f"{loaded.file}: not_applicable: {entry.requirement!r} is not in the catalogue")
-        known = [each.name for each in loaded.profile.targets(demands[entry.requirement].target)]
+        known = loaded.profile.names(*demands[entry.requirement].target_kinds)
         if entry.target not in (None, *(known or ["none"])):
             raise UsageError(
                 f"{loaded.file}: not_applicable {entry.requirement}: no target {entry.target!r} "
@@ -102,7 +104,14 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue, checks: Path) ->
 
 
 def _nothing_is_out_of_sight(run: Run) -> None:
+    seen: dict[str, Subject] = {}
     for subject in run.population():
+        if str(subject) in seen:
+            raise UsageError(
+                f"{run.loaded.file}: {seen[str(subject)].kind} and {subject.kind} are both called {subject.target!r}, "
+                f"and {subject.requirement} is about both: give one of them another name"
+            )
+        seen[str(subject)] = subject
         if subject.target == "none" and run.profile.exemption(subject.requirement, "none") is None:
             raise UsageError(
                 f"{run.loaded.file}: has no {subject.kind} to verify {subject.requirement} on; "
@@ -134,7 +143,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     run = metafunc.config.stash.get(RUN, None)
     if run is None:
         raise pytest.UsageError("checks ask live systems: choose which with --profile NAME")
-    subjects = [each for each in run.population() if each.requirement in marker.args]
+    on = marker.kwargs.get("on")
+    subjects = [each for each in run.population() if each.requirement in marker.args and on in (None, each.kind)]
     if "subject" not in metafunc.fixturenames:
         metafunc.fixturenames.append("subject")
     metafunc.parametrize("subject", subjects, indirect=True, ids=str)

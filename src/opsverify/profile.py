@@ -14,14 +14,14 @@ import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from opsverify.catalogue import Strict, TargetKind, Text, first_problem
 from opsverify.errors import UsageError
+from opsverify.stores import ApiKeys, Backups, Copy, KeyPairs, LogFiles, LogIndex, Scratch
 from opsverify.targets import (
-    Backups,
     Cache,
     Database,
     Endpoint,
@@ -36,6 +36,20 @@ from opsverify.targets import (
     Service,
     Target,
     Vantage,
+)
+
+# Keys of targets that name another target: kind, key, kind of what is named.
+REFERENCES = (
+    *(
+        (kind, "host", "host")
+        for kind in ("service", "backups", "cache", "listener", "script", "copy", "keystore", "logs")
+    ),
+    *((kind, "via", "host") for kind in ("database", "cache")),
+    *((kind, "database", "database") for kind in ("replica", "keystore")),
+    ("database", "store", "backups"),
+    ("copy", "vault", "vault"),
+    ("copy", "store", "backups"),
+    ("service", "api", "api"),
 )
 
 
@@ -57,6 +71,7 @@ class Profile(BaseModel):
     name: Name
     description: Text
     hosts: list[Host] = []
+    vaults: list[Host] = []
     services: list[Service] = []
     databases: list[Database] = []
     replicas: list[Replica] = []
@@ -69,6 +84,10 @@ class Profile(BaseModel):
     listeners: list[Listener] = []
     prometheus: list[Prometheus] = []
     backups: list[Backups] = []
+    copies: list[Copy] = []
+    keystores: list[Annotated[ApiKeys | KeyPairs, Field(discriminator="role")]] = []
+    logs: list[Annotated[LogFiles | LogIndex, Field(discriminator="role")]] = []
+    scratch: Scratch = Scratch()
     program: Program = Program()
     not_applicable: list[NotApplicable] = []
     limits: dict[str, dict[str, Any]] = {}
@@ -93,15 +112,19 @@ class Profile(BaseModel):
     def _references(self) -> Iterator[tuple[str, str, str]]:
         """Every name of another target: key, kind, name."""
         inventory = self._inventory()
-        for kind in ("service", "backups", "cache", "listener", "script"):
-            yield from ((f"{kind} {each.name}: host", "host", each.host) for each in inventory[kind] if each.host)
-        for kind in ("database", "cache"):
-            yield from ((f"{kind} {each.name}: via", "host", each.via) for each in inventory[kind] if each.via)
-        yield from ((f"replica {each.name}: database", "database", each.database) for each in self.replicas)
+        for kind, key, named in REFERENCES:
+            for each in inventory[kind]:
+                name = getattr(each, key, None)
+                if name is not None:
+                    yield f"{kind} {each.name}: {key}", named, name
+        for each in self.backups:
+            if each.production.host is not None:
+                yield f"backups {each.name}: production.host", "host", each.production.host
 
     def _inventory(self) -> dict[str, list[Any]]:
         return {
             "host": self.hosts,
+            "vault": self.vaults,
             "service": self.services,
             "database": self.databases,
             "cache": self.caches,
@@ -110,6 +133,9 @@ class Profile(BaseModel):
             "listener": self.listeners,
             "prometheus": self.prometheus,
             "backups": self.backups,
+            "copy": self.copies,
+            "keystore": self.keystores,
+            "logs": self.logs,
             "replica": self.replicas,
             "link": self.links,
             "vantage": self.vantages,
@@ -123,6 +149,10 @@ class Profile(BaseModel):
         found: list[Target] = self._inventory().get(kind_, [])
         return [each for each in found if not role or getattr(each, "role", None) == role]
 
+    def names(self, *kinds: TargetKind) -> list[str]:
+        """The names of the targets of these kinds."""
+        return [each.name for kind in kinds for each in self.targets(kind)]
+
     def target(self, kind: TargetKind, name: str) -> Any:
         """The target of that kind and name."""
         return next(each for each in self.targets(kind) if each.name == name)
@@ -133,12 +163,12 @@ class Profile(BaseModel):
         match found:
             case Host():
                 return found.name
-            case Service() | Backups() | Script():
+            case Service() | Backups() | Script() | KeyPairs() | LogFiles():
                 return found.host
             case Database(via=str(via)) | Cache(via=str(via)):
                 return via
-            case Replica():
-                return self.place("database", found.database)
+            case Replica() | ApiKeys(database=str()):
+                return self.place("database", str(found.database))
             case _:
                 return f"{kind}-{name}"
 

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from opsverify import __version__, catalogue, documents, profile, targets
+from opsverify import __version__, catalogue, documents, profile, stores, targets
 from opsverify.channels.base import Channel, Dial
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
@@ -108,8 +108,9 @@ class Run:
         found: list[Subject] = []
         for requirement in self.catalogue.values():
             if not requirement.planned:
-                names = [each.name for each in self.profile.targets(requirement.target)] or ["none"]
-                found += [Subject(requirement.id, requirement.target, name) for name in names]
+                kinds = requirement.target_kinds
+                mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
+                found += mine or [Subject(requirement.id, kinds[0], "none")]
         return found
 
     def channel(self, kind: str, name: str) -> Any:
@@ -124,7 +125,7 @@ class Run:
         where = (self.root, self.transcript)
         opened: Any = spec
         match kind:
-            case "host":
+            case "host" | "vault":
                 opened = Host(ShellChannel(spec, *where), spec)
             case "database":
                 opened = SqlChannel(spec, self._secret(f"databases.{name}"), *where, dial=self._dial(spec))
@@ -133,6 +134,8 @@ class Run:
             case "listener":
                 opened = TlsChannel(spec, *where)
             case "api" | "websocket" | "prometheus" | "link" | "vantage":
+                opened = WebChannel(spec, *where)
+            case "logs" if isinstance(spec, stores.LogIndex):
                 opened = WebChannel(spec, *where)
             case "program":
                 opened = DocumentChannel(name, documents.of(self.loaded, self.root), self.transcript)

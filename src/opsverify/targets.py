@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, Self
@@ -51,6 +52,7 @@ def _numeric(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(3000, 1, 1))]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 
@@ -106,7 +108,10 @@ class FileOnHost(Strict):
 
 
 class Host(Strict):
-    """A machine that runs the system, asked through a shell."""
+    """A machine that runs the system, asked through a shell.
+
+    ``administrators`` are the accounts that may do anything as root, besides root itself.
+    """
 
     name: Name
     connection: Annotated[str, AfterValidator(_connection)]
@@ -118,25 +123,35 @@ class Host(Strict):
     ) = None
     compose_project: Name | None = None
     shared_engine: bool = False
+    administrators: list[Text] = Field(default_factory=list)
 
 
 class Service(Strict):
     """A container service of the inventory (its Compose service name).
 
-    ``logs`` says whether it is heard of all the time, or writes a line only when something happens.
+    ``logs`` says whether it is heard of all the time, or writes a line only when something happens. ``api`` names the
+    API that a proxy answers for: a request of it has to appear in the access log.
     """
 
     name: Name
     role: Name
     host: Name
     logs: Literal["continuous", "events"] = "continuous"
+    api: Name | None = None
+
+    @model_validator(mode="after")
+    def _proxy_of_something(self) -> Self:
+        if self.role == "nginx" and self.api is None:
+            raise ValueError("expected api, the name of the API that it is the proxy of")
+        return self
 
 
 class Database(Strict):
     """A PostgreSQL server, asked as the read-only account of docs/granting.md.
 
     ``via`` names the host through whose ssh it is reached; ``address`` is then as that host sees it. ``managed``: a
-    provider runs it, so there is no host, no superuser and perhaps no pg_monitor.
+    provider runs it, so there is no host, no superuser and perhaps no pg_monitor. ``administrators`` are the roles that
+    may be superusers or have the rights of one; ``store`` names the backups that its archive and base backups lie in.
     """
 
     name: Name
@@ -149,6 +164,8 @@ class Database(Strict):
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
     sslrootcert: Text | None = None
     timeout_s: Seconds = 10
+    administrators: list[Text] = Field(default_factory=lambda: ["postgres"])
+    store: Name | None = None
 
 
 class Replica(Strict):
@@ -235,6 +252,7 @@ class Listener(Strict):
     ca: Text | None = None
     certificate: FileOnHost
     timeout_s: Seconds = 10
+    scan_timeout_s: Seconds = 120
 
     @property
     def host(self) -> str:
@@ -252,23 +270,8 @@ class Script(Strict):
     runs: AbsolutePath
 
 
-class Backups(Strict):
-    """A backup store on a host: the folder of database dumps, its manifest, and the folders that hold secrets.
-
-    ``timezone`` is that of the times in the names of dumps; ``timeout_s`` bounds the reading of one whole file.
-    """
-
-    name: Name
-    host: Name
-    database: AbsolutePath
-    manifest: AbsolutePath
-    sensitive: Annotated[list[AbsolutePath], Field(min_length=1)]
-    timezone: Zone = "UTC"
-    timeout_s: Annotated[float, Field(gt=0, le=7200)] = 600
-
-
 class Program(Strict):
-    """What people keep on file: contacts and duty roster, attestations, the performance baseline.
+    """What people keep on file: contacts and duty roster, attestations, the performance baseline, restore drills.
 
     Each lies beside the profile unless a path (from the project's root) is given. ``resolver`` is the name server that
     is asked whether a domain takes mail; the runner's own unless given.
@@ -278,4 +281,6 @@ class Program(Strict):
     roster: Text | None = None
     attestations: Text | None = None
     baseline: Text | None = None
+    drills: Text | None = None
+    accepted: Text | None = None
     resolver: Annotated[Address, AfterValidator(_numeric)] | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opsverify.catalogue import Catalogue, check_coverage, claims, load
+from opsverify.catalogue import Catalogue, Claim, check_coverage, claims, load
 from opsverify.errors import UsageError
 
 ENTRY = """
@@ -64,7 +64,7 @@ def test_an_entry_is_read_with_its_chapter_and_limits(tmp_path: Path) -> None:
         ("at_most = 0.8", "at_most = 0.8\nat_least = 0.1", "limits.used: exactly one of at_most"),
         ("at_most = 0.8\n", "", "limits.used: exactly one of at_most"),
         ('"1-2,7"', '"1 to 2"', "lines: String should match pattern"),
-        ('target = "host"', 'target = "toaster"', "target: Input should be"),
+        ('target = "host"', 'target = "toaster"', "target.0: Input should be"),
     ],
 )
 def test_a_malformed_entry_ends_in_one_line_with_file_and_key(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -135,7 +135,7 @@ def test_a_claim_is_found_in_every_file_that_pytest_collects(tmp_path: Path, nam
     file = tmp_path / "checks" / name
     file.parent.mkdir(parents=True)
     file.write_text(CHECK, encoding="utf-8")
-    assert claims(tmp_path / "checks") == {"ABC-ONE-01": [f"checks/{name}:3"]}
+    assert claims(tmp_path / "checks") == {"ABC-ONE-01": [Claim(f"checks/{name}:3")]}
 
 
 def test_a_check_that_is_no_python_is_named(tmp_path: Path) -> None:
@@ -146,20 +146,20 @@ def test_a_check_that_is_no_python_is_named(tmp_path: Path) -> None:
 
 
 def test_catalogue_and_checks_agree(tmp_path: Path) -> None:
-    check_coverage(catalogue_of(tmp_path, ENTRY), {"ABC-ONE-01": ["a.py:1"]})
+    check_coverage(catalogue_of(tmp_path, ENTRY), {"ABC-ONE-01": [Claim("a.py:1")]})
 
 
 @pytest.mark.parametrize(
     ("more", "claimed", "said"),
     [
-        ("", {"NO-SUCH-01": ["a.py:1"]}, "a.py:1: requirement 'NO-SUCH-01' is not in the catalogue"),
+        ("", {"NO-SUCH-01": [Claim("a.py:1")]}, "a.py:1: requirement 'NO-SUCH-01' is not in the catalogue"),
         ("", {}, "ABC-ONE-01 has no check and is not planned"),
-        ("", {"ABC-ONE-01": ["a.py:1", "b.py:2"]}, "b.py:2: ABC-ONE-01 already has its check in a.py:1"),
-        ("planned = true\n", {"ABC-ONE-01": ["a.py:1"]}, "a.py:1: ABC-ONE-01 is marked planned"),
+        ("", {"ABC-ONE-01": [Claim("a.py:1"), Claim("b.py:2")]}, "b.py:2: ABC-ONE-01 already has its check in a.py:1"),
+        ("planned = true\n", {"ABC-ONE-01": [Claim("a.py:1")]}, "a.py:1: ABC-ONE-01 is marked planned"),
     ],
 )
 def test_catalogue_and_checks_that_disagree_end_in_one_line(
-    tmp_path: Path, more: str, claimed: dict[str, list[str]], said: str
+    tmp_path: Path, more: str, claimed: dict[str, list[Claim]], said: str
 ) -> None:
     found = catalogue_of(tmp_path, ENTRY.replace('target = "host"\n', f'target = "host"\n{more}'))
     with pytest.raises(UsageError, match=re.escape(said)):

@@ -38,6 +38,10 @@ host = "node"
 database = "/b"
 manifest = "/SUMS"
 sensitive = ["/s"]
+base = "/base"
+wal = "/wal"
+provider = "us"
+production = { provider = "us" }
 [[not_applicable]]
 requirement = "ABC-01"
 target = "node"

@@ -29,6 +29,7 @@ name = "proxy"
 role = "nginx"
 host = "box"
 logs = "events"
+api = "api"
 [[databases]]
 name = "pg"
 address = "127.0.0.1:5432"
@@ -107,6 +108,10 @@ host = "box"
 database = "/b"
 manifest = "/SUMS"
 sensitive = ["/s"]
+base = "/base"
+wal = "/wal"
+provider = "us"
+production = { provider = "us" }
 [program]
 resolver = "127.0.0.1:53"
 """
