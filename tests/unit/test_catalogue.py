@@ -166,6 +166,39 @@ def test_catalogue_and_checks_that_disagree_end_in_one_line(
         check_coverage(found, claimed)
 
 
+TWO_KINDS = ENTRY.replace('target = "host"', 'target = ["host", "database"]')
+
+
+@pytest.mark.parametrize(
+    "made", [[Claim("a.py:1")], [Claim("a.py:1", "host"), Claim("b.py:2", "database")]], ids=["one", "one for each"]
+)
+def test_a_requirement_on_several_kinds_of_target_has_a_check_on_each(tmp_path: Path, made: list[Claim]) -> None:
+    found = catalogue_of(tmp_path, TWO_KINDS)
+    assert found["ABC-ONE-01"].target_kinds == ("host", "database")
+    check_coverage(found, {"ABC-ONE-01": made})
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ([Claim("a.py:1", "host")], "health/requirements.toml: ABC-ONE-01 has no check on database"),
+        ([Claim("a.py:1", "cache")], "a.py:1: ABC-ONE-01 is not about a cache (but host, database)"),
+        ([Claim("a.py:1"), Claim("b.py:2", "host")], "b.py:2: ABC-ONE-01 already has its check in a.py:1"),
+        ([Claim("a.py:1", "host"), Claim("b.py:2", "host")], "b.py:2: ABC-ONE-01 already has its check in a.py:1"),
+    ],
+)
+def test_a_kind_of_target_without_its_one_check_ends_in_one_line(tmp_path: Path, made: list[Claim], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        check_coverage(catalogue_of(tmp_path, TWO_KINDS), {"ABC-ONE-01": made})
+
+
+def test_a_claim_says_on_which_kind_of_target(tmp_path: Path) -> None:
+    file = tmp_path / "checks" / "test_it.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(CHECK.replace('"ABC-ONE-01"', '"ABC-ONE-01", on="host"'), encoding="utf-8")
+    assert claims(tmp_path / "checks") == {"ABC-ONE-01": [Claim("checks/test_it.py:3", "host")]}
+
+
 def test_a_planned_requirement_needs_no_check(tmp_path: Path) -> None:
     check_coverage(catalogue_of(tmp_path, ENTRY.replace("must_pass", "planned = true\nmust_pass")), {})
 
