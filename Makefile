@@ -5,10 +5,10 @@ PY := .venv/bin/python
 STAMP := .venv/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test unit lint format lock lab-up lab-down lab-status clean
+.PHONY: help verify restore-drill test unit lint format lock lab-up lab-down lab-status clean
 
 help: ## show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo '  PROFILE=lab|staging|production chooses what `make verify` asks; ARGS="-k HLT-PG" goes on to pytest'
 
 verify: $(STAMP) ## verify PROFILE (default: the lab, which is started when needed) against the manual
@@ -16,6 +16,12 @@ ifeq ($(PROFILE),lab)
 	@$(PY) -m lab up
 endif
 	@$(PY) -m pytest checks --profile $(PROFILE) $(ARGS)
+
+restore-drill: $(STAMP) ## restore the newest backups of PROFILE in a scratch place, compare, and record the outcome
+ifeq ($(PROFILE),lab)
+	@$(PY) -m lab up
+endif
+	@$(PY) -m opsverify.cli restore-drill --profile $(PROFILE) $(ARGS)
 
 test: lint ## lint, unit tests, and the tests against the lab (sets everything up by itself)
 	@$(PY) -m lab up

@@ -12,7 +12,7 @@ from lab.settings import LINKS, PROJECT, run
 
 # User and group numbers, as the Dockerfiles set them.
 ROOT, API, POSTGRES, REDIS, NOBODY = 0, 2300, 2432, 2379, 65534
-SSL_CERT, BACKUP_READERS, ADM = 2443, 2600, 4
+SSL_CERT, BACKUP_READERS, ADM, COPIER = 2443, 2600, 4, 2700
 
 
 # What the verifier's Redis user may do: docs/granting.md shows the same.
@@ -132,6 +132,12 @@ def secrets() -> list[Item]:
             0o600,
         ),
         Item("node-state", "backup_passphrase", text("backup_passphrase"), 0o600),
+        Item("node-state", "copier_ed25519", (state.SSH / "copier_ed25519").read_bytes(), 0o600),
+        Item("node-state", "offsite_known_hosts", f"offsite {state.host_key('offsite_ed25519')}\n".encode(), 0o644),
+        Item("offsite-state", "", None, 0o711),
+        Item("offsite-state", "ssh_host_ed25519_key", (state.SSH / "offsite_ed25519").read_bytes(), 0o600),
+        Item("offsite-state", "opsverify.keys", (state.SSH / "id_ed25519.pub").read_bytes(), 0o644),
+        Item("offsite-state", "copier.keys", (state.SSH / "copier_ed25519.pub").read_bytes(), 0o644),
         Item("api-secrets", "", None, 0o500, API, API),
         Item("api-secrets", "ca.crt", root_ca, 0o400, API, API),
         *(Item("api-secrets", name, text(name), 0o400, API, API) for name in ("postgres_tokenswap", "redis_tokenswap")),
@@ -150,7 +156,7 @@ def secrets() -> list[Item]:
 
 
 def folders() -> list[Item]:
-    """The backup folders: root writes, the verifier's group reads; PostgreSQL writes its archive."""
+    """The backup folders: root writes, the verifier's group reads; PostgreSQL writes its archive; and the copies."""
     return [
         Item("backup", "", None, 0o2750, ROOT, BACKUP_READERS),
         *(
@@ -158,11 +164,18 @@ def folders() -> list[Item]:
             for name in ("database", "base", "config", "secure")
         ),
         Item("backup", "wal", None, 0o2750, POSTGRES, BACKUP_READERS),
+        *(Item("copies", name, None, 0o2750, COPIER, BACKUP_READERS) for name in ("", "database", "secure")),
         Item("app-logs", "", None, 0o2750, API, ADM),
         Item("redis-etc", "", None, 0o755, REDIS, REDIS),
     ]
 
 
-def past_logs() -> list[Item]:
-    """The application's rotated logs of the last weeks."""
-    return [Item("app-logs", name, content, 0o640, API, ADM, mtime) for name, content, mtime in logs.rotated(days=35)]
+def past_logs(days: list[str], files: set[str]) -> list[Item]:
+    """The application's rotated logs of these days, beside the files that are there."""
+    items = []
+    for day in days:
+        content, mtime = logs.of_day(day)
+        name = f"app.log-{day.replace('-', '')}.gz"
+        name = name.replace("app", "past") if name in files else name
+        items.append(Item("app-logs", name, content, 0o640, API, ADM, mtime))
+    return items

@@ -6,8 +6,10 @@ Everything is relative to today, so the files are written anew when they are old
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from lab.settings import LAB
@@ -118,11 +120,44 @@ artefact = "{artefact}"
 sha256 = "{sha256}"
 """
 
+# What `npm audit --json` writes of an application with one harmless finding: the shape is npm's, the finding invented.
+NPM_AUDIT: dict[str, Any] = {
+    "auditReportVersion": 2,
+    "vulnerabilities": {
+        "pretty-table": {
+            "name": "pretty-table",
+            "severity": "moderate",
+            "isDirect": True,
+            "via": [
+                {
+                    "source": 1000001,
+                    "name": "pretty-table",
+                    "dependency": "pretty-table",
+                    "title": "Tables of a million columns take long",
+                    "url": "https://github.com/advisories/GHSA-0000-0000-0001",
+                    "severity": "moderate",
+                    "range": "<2.0.0",
+                }
+            ],
+            "effects": [],
+            "range": "<2.0.0",
+            "nodes": ["node_modules/pretty-table"],
+            "fixAvailable": False,
+        }
+    },
+    "metadata": {
+        "vulnerabilities": {"info": 0, "low": 0, "moderate": 1, "high": 0, "critical": 0, "total": 1},
+        "dependencies": {"prod": 42, "dev": 0, "optional": 0, "peer": 0, "peerOptional": 0, "total": 42},
+    },
+}
+# Requirements whose artefact a machine has made, and a check reads: the end of its name, and what it says.
+MADE_BY_MACHINES = {"BP-SEC-01": ("json", json.dumps(NPM_AUDIT, indent=2) + "\n")}
+
 
 def ensure(folder: Path, now: datetime) -> None:
     """Write the documents unless they are there, whole and less than a day old."""
     written = folder / "attestations.toml"  # the last one to be written
-    if not written.exists() or not (folder / "roster.toml").exists():
+    if not all(each.exists() for each in (written, folder / "roster.toml", folder / "accepted.toml")):
         write(folder, now)
         return
     text = written.read_text(encoding="utf-8")
@@ -143,8 +178,9 @@ def write(folder: Path, now: datetime, checks: Path = CHECKS) -> None:
     titles = catalogue.load(checks)
     for requirement in needing(checks):
         statement = f"Lab exercise for this requirement done and answered: {titles[requirement].title}"
-        artefact = evidence / f"{requirement}.md"
-        artefact.write_text(f"# {requirement}\n\n{today}: {statement}.\n", encoding="utf-8")
+        kind, text = MADE_BY_MACHINES.get(requirement, ("md", f"# {requirement}\n\n{today}: {statement}.\n"))
+        artefact = evidence / f"{requirement}.{kind}"
+        artefact.write_text(text, encoding="utf-8")
         entries.append(
             ATTESTATION.format(
                 requirement=requirement,
@@ -154,6 +190,7 @@ def write(folder: Path, now: datetime, checks: Path = CHECKS) -> None:
                 sha256=hashlib.sha256(artefact.read_bytes()).hexdigest(),
             )
         )
+    (folder / "accepted.toml").write_text("# Findings of audits that the lab lives with: none.\n", encoding="utf-8")
     (folder / "attestations.toml").write_text("".join(entries), encoding="utf-8")
 
 

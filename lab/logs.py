@@ -7,7 +7,6 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 DAY = 86400
@@ -22,13 +21,14 @@ def now() -> int:
 def _line(at: float, rng: random.Random) -> str:
     route = rng.choice(ROUTES)
     failed = rng.random() < 0.003
+    detail = not failed and rng.random() < 0.2
     trace = str(uuid.UUID(int=rng.getrandbits(128), version=4))
     stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     status = 500 if failed else 200
     return json.dumps(
         {
             "timestamp": stamp,
-            "level": "ERROR" if failed else "INFO",
+            "level": "ERROR" if failed else "DEBUG" if detail else "INFO",
             "service": "tokenswap-api",
             "module": "http",
             "trace_id": trace,
@@ -40,12 +40,16 @@ def _line(at: float, rng: random.Random) -> str:
     )
 
 
-def rotated(days: int) -> Iterator[tuple[str, bytes, int]]:
-    """(file name, content, modification time) of each of the last `days` whole days."""
-    rng = random.Random(7)  # noqa: S311
+def lacking(days: int, there: set[str]) -> list[str]:
+    """The days among the last so many whole ones that are not there; as 2026-11-23."""
     midnight = now() // DAY * DAY
-    for back in range(days, 0, -1):
-        begin = midnight - back * DAY
-        lines = [_line(begin + second + rng.random() * 200, rng) for second in range(60, DAY - 240, 240)]
-        name = datetime.fromtimestamp(begin, UTC).strftime("app.log-%Y%m%d.gz")
-        yield name, gzip.compress("\n".join(lines).encode() + b"\n", mtime=begin), begin + DAY
+    wanted = (f"{datetime.fromtimestamp(midnight - back * DAY, UTC):%Y-%m-%d}" for back in range(days, 0, -1))
+    return [day for day in wanted if day not in there]
+
+
+def of_day(day: str) -> tuple[bytes, int]:
+    """Content and modification time of the compressed log of one day."""
+    begin = datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()
+    rng = random.Random(int(begin))  # noqa: S311
+    lines = [_line(begin + second + rng.random() * 200, rng) for second in range(60, DAY - 240, 240)]
+    return gzip.compress("\n".join(lines).encode() + b"\n", mtime=begin), int(begin) + DAY

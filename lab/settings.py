@@ -30,6 +30,7 @@ SERVICES = (
     "blackbox",
     "stand-ins",
     "dns",
+    "offsite",
 )
 SERVER_NAME = "api.tokenswap.io"
 LINKS = {name: f"{name}.tokenswap.io" for name in ("grafana", "kibana", "status", "docs")}
@@ -46,8 +47,10 @@ DEFAULT_PORTS = {
     "KIBANA": 15601,
     "STATUS": 18081,
     "DOCS": 18082,
+    "ELASTICSEARCH": 19200,
     "DNS": 15353,
     "BLACKBOX": 19115,
+    "OFFSITE": 12223,
 }
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from lab import deliver, disk, documents, engine, history, images, load, state
+from lab import deliver, disk, documents, engine, history, images, load, logs, state
 from lab.settings import (
     COMPOSE_FILE,
     LAB,
@@ -33,7 +33,9 @@ from lab.settings import (
 APPLIED = STATE / "applied"
 SEEDED = STATE / "seeded"
 BASELINE = STATE / "documents" / "baseline.toml"
+DRILLS = STATE / "documents" / "drills.jsonl"
 SEED_AGAIN_AFTER = 6 * 3600
+DRILL_AGAIN_AFTER = 24 * 3600
 
 
 def health(container: dict[str, Any] | None) -> str:
@@ -119,6 +121,7 @@ def up() -> None:
 
 def _make_past() -> None:
     """Metrics of weeks and backups of months, where they are missing; both at once, for neither touches the other."""
+    _fill_logs()
     work: dict[str, Callable[[], None]] = {}
     if not history.is_complete():
         work[f"{history.DAYS} days of metrics"] = history.backfill
@@ -133,6 +136,9 @@ def _make_past() -> None:
     if unused or not BASELINE.exists():  # last, on a machine that is quiet again
         with step("Measuring the performance baseline"):
             _take_baseline()
+    if not _drilled():
+        with step("Restoring the newest backups, to show that they can be"):
+            _hold_drills()
 
 
 def _take_baseline() -> None:
@@ -143,9 +149,42 @@ def _take_baseline() -> None:
     load.statements()
 
 
+def _drilled() -> bool:
+    """Whether the last drill of each kind is young and went well."""
+    if not DRILLS.exists() or time.time() - DRILLS.stat().st_mtime > DRILL_AGAIN_AFTER:
+        return False
+    good = [line for line in DRILLS.read_text(encoding="utf-8").splitlines()[-2:] if '"outcome":"met"' in line]
+    return all(any(f'"kind":"{kind}"' in line for line in good) for kind in ("restore", "point-in-time"))
+
+
+def _hold_drills() -> None:
+    """What restore drills show, by the operator's own command; the archive holds what was committed until now."""
+    engine.inside("postgres", "psql", "-XAtqc", "SELECT pg_switch_wal()", user="postgres")
+    waiting = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
+    until = time.monotonic() + 60
+    while engine.inside("postgres", "psql", "-XAtqc", waiting, user="postgres").strip() != "0":
+        if time.monotonic() > until:
+            raise Problem("PostgreSQL archives nothing: see its log, and whether it may write to /backup/wal")
+        time.sleep(0.2)
+    by = ["--by", "python -m lab up"]
+    run([sys.executable, "-m", "opsverify.cli", "restore-drill", "--profile", "lab", *by])
+
+
 def _seed_backups() -> None:
     engine.inside("node", "/usr/local/sbin/seed-backups")
     SEEDED.touch()
+
+
+def _fill_logs() -> None:
+    """The application's logs of the days on which there was no lab, told by what the files hold."""
+    script = r"""cd /var/log/tokenswap && ls && zcat -f * 2>/dev/null | grep '"level":"DEBUG"' \
+        | grep -o '^{"timestamp":"[0-9-]*' | sort -u"""
+    told = engine.inside("node", "sh", "-c", script).splitlines()
+    there = {line.removeprefix('{"timestamp":"') for line in told if line.startswith("{")}
+    days = logs.lacking(35, there)
+    if days:
+        with step(f"Making the logs of {len(days)} days"):
+            deliver.put(deliver.past_logs(days, set(told)))
 
 
 def _volumes() -> list[str]:
@@ -163,7 +202,7 @@ def _bring_up(new_secrets: bool, mounted: bool) -> None:
     _drop_stranded_nginx()
     if new_secrets:
         with step("Handing out keys, passwords and certificates"):
-            deliver.put([*deliver.folders(), *deliver.secrets(), *(deliver.past_logs() if first else [])])
+            deliver.put([*deliver.folders(), *deliver.secrets()])
     with step("Starting"):
         engine.compose("up", "-d", "--remove-orphans")
     found = engine.containers()

@@ -30,6 +30,13 @@ CERTIFICATES = {
     "postgres": ["postgres", "postgres-replica", "localhost", "127.0.0.1"],
     **{name: [server_name] for name, server_name in LINKS.items()},
 }
+# The verifier's, the backup job's for its copies off site, and those of the two hosts that are reached over ssh.
+SSH_KEYS = {
+    "id_ed25519": "opsverify@lab",
+    "copier_ed25519": "copier@lab",
+    "host_ed25519": "node",
+    "offsite_ed25519": "offsite",
+}
 RENEW_BELOW_DAYS = 45
 
 
@@ -38,10 +45,11 @@ def secret(name: str) -> str:
     return (SECRETS / name).read_text()
 
 
-def _ssh_key(path_name: str, comment: str) -> None:
+def _ssh_key(path_name: str, comment: str) -> bool:
+    """Make a key pair unless it is there; True when it was made."""
     path = SSH / path_name
     if path.exists():
-        return
+        return False
     key = Ed25519PrivateKey.generate()
     pki.write_private(
         path,
@@ -51,6 +59,12 @@ def _ssh_key(path_name: str, comment: str) -> None:
     )
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     path.with_suffix(".pub").write_text(f"{public.decode()} {comment}\n")
+    return True
+
+
+def host_key(name: str) -> str:
+    """The public host key of the node or of the machine off site, without a comment."""
+    return (SSH / f"{name}.pub").read_text().rsplit(" ", 1)[0]
 
 
 def make() -> bool:
@@ -61,10 +75,12 @@ def make() -> bool:
         if not (SECRETS / name).exists():
             pki.write_private(SECRETS / name, secrets.token_urlsafe(24).encode())
             changed = True
-    _ssh_key("id_ed25519", "opsverify@lab")
-    _ssh_key("host_ed25519", "node")
-    host_key = (SSH / "host_ed25519.pub").read_text().rsplit(" ", 1)[0]
-    known_hosts = f"[127.0.0.1]:{ports()['SSH']} {host_key}\n"
+    for name, comment in SSH_KEYS.items():
+        changed |= _ssh_key(name, comment)
+    known_hosts = (
+        f"[127.0.0.1]:{ports()['SSH']} {host_key('host_ed25519')}\n"
+        f"[127.0.0.1]:{ports()['OFFSITE']} {host_key('offsite_ed25519')}\n"
+    )
     if not (SSH / "known_hosts").exists() or (SSH / "known_hosts").read_text() != known_hosts:
         (SSH / "known_hosts").write_text(known_hosts)
     pki.make_authorities(CA)

@@ -11,11 +11,5 @@ from opsverify.rules import security
 def test_sensitive_archives_are_encrypted(host, backups, fact, judge):
     """A name that ends in .gpg encrypts nothing; the packets of the file tell."""
     found = {folder: fact(archives.files_below, host, folder) for folder in backups.sensitive}
-    judge(
-        security.archives_encrypted(
-            {
-                folder: [fact(archives.encryption, host, file, backups.timeout_s) for file in stored]
-                for folder, stored in found.items()
-            }
-        )
-    )
+    packets = {folder: fact(archives.encryptions, host, each, backups.timeout_s) for folder, each in found.items()}
+    judge(security.archives_encrypted(packets))

@@ -57,8 +57,8 @@ def file_edited(service: str, path: str, old: str, new: str, after: tuple[str, .
             engine.inside(service, *after)
             time.sleep(0.5)
 
-    write(before.replace(old, new))
     try:
+        write(before.replace(old, new))
         yield
     finally:
         write(before)

@@ -12,7 +12,7 @@ from lab import deliver, engine, pki, state
 from lab.faults.core import file_edited, wait_healthy
 from lab.settings import SERVER_NAME, run
 
-STAND_IN_PORTS = {"grafana": 3000, "kibana": 5601, "status": 8081, "docs": 8082}
+STAND_IN_PORTS = {"grafana": 3000, "kibana": 5601, "status": 8081, "docs": 8082, "elasticsearch": 9200}
 OVERRIDES = "/run/stand-ins/overrides.json"
 DNS_CONF = "/etc/dnsmasq.conf"
 NOWHERE = "192.0.2.1"  # an address for documentation: nobody has it
@@ -25,9 +25,12 @@ def stand_in(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
-    body: str | dict[str, Any] = "",
+    body: str | dict[str, Any] | list[Any] = "",
 ) -> Iterator[None]:
-    """A stand-in (grafana, kibana, status, docs) answers otherwise on one path: text, or an object for JSON."""
+    """A stand-in (grafana, kibana, elasticsearch, status, docs) answers otherwise on one path.
+
+    ``body`` is text, or an object for JSON.
+    """
     before = engine.inside("stand-ins", "sh", "-c", f"cat {OVERRIDES} 2>/dev/null || echo {{}}")
     answer = {"status": status, "headers": dict(headers or {}), "body": body}
     _override(json.dumps({**json.loads(before), f"{STAND_IN_PORTS[name]} {path}": answer}))

@@ -136,14 +136,17 @@ def one_shot(service: str = "migrate") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def twin(service: str, log_driver: str = "json-file", say: str = "") -> Iterator[None]:
-    """A second container of a service runs beside the stack, healthy, with this log driver; it prints ``say`` once."""
+def twin(service: str, log_driver: str = "json-file", say: str = "", options: tuple[str, ...] = ()) -> Iterator[None]:
+    """A second container of a service runs beside the stack, healthy, with this log driver; it prints ``say`` once.
+
+    ``options`` are more of ``docker run``, and overrule those that a twin has anyway.
+    """
     labels = {PROJECT_LABEL, f"{SERVICE_LABEL}={service}", f"{engine.BESIDE_LABEL}=twin"}
-    options = ["--restart", "unless-stopped", "--memory", "32m", "--user", "nobody", "--log-driver", log_driver]
+    given = ["--restart", "unless-stopped", "--memory", "32m", "--user", "nobody", "--log-driver", log_driver]
     if log_driver == "json-file":
-        options += ["--log-opt", "max-size=10m", "--log-opt", "max-file=3"]
-    options += ["--health-cmd", "true", "--health-interval", "1s", "--entrypoint", "/usr/bin/tini"]
-    command = [*options, *(part for label in labels for part in ("--label", label)), images.tag("base")]
+        given += ["--log-opt", "max-size=10m", "--log-opt", "max-file=3"]
+    given += ["--health-cmd", "true", "--health-interval", "1s", "--entrypoint", "/usr/bin/tini"]
+    command = [*given, *(part for label in labels for part in ("--label", label)), *options, images.tag("base")]
     script = '[ -z "$0" ] || echo "$0"; exec sleep 3600'
     made = run(["docker", "run", "-d", *command, "--", "sh", "-c", script, say]).stdout.strip()
     try:

@@ -1,20 +1,21 @@
 """The command ``opsverify``: a thin dispatcher; the work is done in a module of each subcommand.
 
-Exit status: 0 in order, 1 something is due, 64 wrong usage or configuration (one line on stderr), 69 a system gave no
-answer, 70 an internal error.
+Exit status: 0 in order, 1 something is due or a drill failed, 64 wrong usage or configuration (one line on stderr),
+69 a system gave no answer, 70 an internal error.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import getpass
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Never
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
@@ -77,7 +78,14 @@ def parser() -> argparse.ArgumentParser:
     baseline.add_argument("--valid-for", type=_days, default="180d", metavar="180d", help="how long it holds")
     baseline.set_defaults(do=_baseline)
 
-    for command in (attest, baseline):
+    drill = commands.add_parser("restore-drill", help="restore backups in a scratch place and record what came of it")
+    drill.add_argument("--kind", choices=("restore", "point-in-time"), help="that drill alone (default: both)")
+    drill.add_argument("--store", metavar="NAME", help="the backups of that name alone (default: all of the profile)")
+    drill.add_argument("--backup", metavar="NAME", help="the dump or base backup to restore (default: the newest)")
+    drill.add_argument("--target-time", type=_moment, metavar="TIME", help="the moment to recover to (default: found)")
+    drill.set_defaults(do=_restore_drill)
+
+    for command in (attest, baseline, drill):
         command.add_argument("--profile", required=True, metavar="NAME", help="a folder of profiles/, or a .toml file")
         command.add_argument("--by", required=command is baseline, metavar="NAME", help="who states it")
     return found
@@ -131,6 +139,26 @@ def _baseline(chosen: argparse.Namespace) -> int:
     return OK
 
 
+def _restore_drill(chosen: argparse.Namespace) -> int:
+    from opsverify import drill  # noqa: PLC0415
+
+    kinds = [chosen.kind] if chosen.kind else list(drill.SERVES)
+    if chosen.target_time is not None and kinds != ["point-in-time"]:
+        raise UsageError("restore-drill: --target-time needs --kind point-in-time")
+    if chosen.backup is not None and chosen.kind is None:
+        raise UsageError("restore-drill: --backup needs --kind")
+    on = _project(chosen, secrets=True)
+    by = chosen.by or getpass.getuser()
+    wanted = drill.Wanted(by, kinds, chosen.store, chosen.backup, chosen.target_time)
+    held = drill.hold(on, _now(), wanted, lambda what: print(what, flush=True))
+    print(drill.table(held))
+    print(f"record: {on.documents.shown('drills')}")
+    print(f"transcript: {held.run.directory.relative_to(on.root)}/transcript.jsonl")
+    if any(each.outcome != "met" for each in held.drills):
+        return DUE
+    return UNANSWERED if held.unanswered else OK
+
+
 def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:
     here = Path.cwd()
     for root in (here, *here.parents):
@@ -141,6 +169,14 @@ def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _moment(text: str) -> dt.datetime:
+    try:
+        return TypeAdapter(AwareDatetime).validate_python(text).astimezone(dt.UTC)
+    except ValidationError:
+        message = f"got {text!r}, expected a moment with its zone, such as 2026-11-23T10:00:00+00:00"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _days(text: str) -> str:

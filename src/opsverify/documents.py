@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, date
 from pathlib import Path
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Literal, NamedTuple, get_args
 
-from opsverify import attestations, baseline, roster
+from opsverify import accepted, attestations, baseline, roster, stores
 from opsverify.catalogue import Catalogue
 from opsverify.catalogue import load as load_catalogue
 from opsverify.errors import UsageError
 from opsverify.profile import LoadedProfile
 from opsverify.profile import load as load_profile
 
-Which = Literal["roster", "attestations", "baseline"]
+Which = Literal["roster", "attestations", "baseline", "accepted", "drills"]
 
 
 class Documents(NamedTuple):
-    """The paths of the three files; none of them has to exist. ``root`` is the project's."""
+    """The paths of the files; none of them has to exist. ``root`` is the project's.
+
+    ``keys`` are the files of signed inventories of keys, by the name that the profile gives them.
+    """
 
     root: Path
     roster: Path
     attestations: Path
     baseline: Path
+    accepted: Path
+    drills: Path
+    keys: Mapping[str, Path] = MappingProxyType({})
 
     def path(self, which: Which) -> Path:
-        """One of the three."""
-        return {"roster": self.roster, "attestations": self.attestations, "baseline": self.baseline}[which]
+        """One of the files that every program has."""
+        found: Path = getattr(self, which)
+        return found
 
     def shown(self, which: Which) -> str:
         """Its path as it is written in messages: from the project's root where it lies below it."""
@@ -39,17 +48,17 @@ class Documents(NamedTuple):
 def of(loaded: LoadedProfile, root: Path) -> Documents:
     """The files of a profile: those that it names, or those beside it."""
     named, beside = loaded.profile.program, loaded.file.absolute().parent
+    named_by_stores = [each.files for each in loaded.profile.keystores if isinstance(each, stores.ApiKeys)]
+    given = {which: getattr(named, which) for which in get_args(Which)}
     return Documents(
-        root.absolute(),
-        *(
-            root.absolute() / given if given else beside / f"{which}.toml"
-            for which, given in (
-                ("roster", named.roster),
-                ("attestations", named.attestations),
-                ("baseline", named.baseline),
-            )
-        ),
+        root=root.absolute(),
+        keys={name: (root.absolute() if "/" in name else beside) / name for names in named_by_stores for name in names},
+        **{which: root.absolute() / path if path else beside / _named(which) for which, path in given.items()},
     )
+
+
+def _named(which: Which) -> str:
+    return "drills.jsonl" if which == "drills" else f"{which}.toml"
 
 
 class Project(NamedTuple):
@@ -78,6 +87,7 @@ class Read(NamedTuple):
     roster: roster.Roster | None
     attestations: list[attestations.Attestation]
     baseline: baseline.Baseline | None
+    accepted: list[accepted.Acceptance]
 
 
 def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, today: date) -> Read:
@@ -86,11 +96,12 @@ def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, toda
     Raises:
         UsageError: one line with file and key for anything that is not as it must be.
     """
-    texts = {which: text(documents, which) for which in ("roster", "attestations", "baseline")}
+    texts = {which: text(documents, which) for which in get_args(Which)}
     found = Read(
         None if texts["roster"] is None else roster.parse(texts["roster"], documents.shown("roster")),
         attestations.parse(texts["attestations"] or "", documents.shown("attestations")),
         None if texts["baseline"] is None else baseline.parse(texts["baseline"], documents.shown("baseline")),
+        accepted.parse(texts["accepted"] or "", documents.shown("accepted")),
     )
     attestations.check(found.attestations, catalogue, loaded.profile, documents.shown("attestations"), today)
     if found.roster is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -11,6 +12,7 @@ import pytest
 from opsverify.baseline import Baseline
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
+from opsverify.channels.ledger import LedgerChannel
 from opsverify.channels.names import NamesChannel
 from opsverify.channels.shell import Host
 from opsverify.channels.sql import SqlChannel
@@ -20,6 +22,7 @@ from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, unmet
 from opsverify.probes import documents
 from opsverify.probes.documents import Attested
+from opsverify.progress import Progress, ProgressLine, unseen
 from opsverify.record import recorder_of
 from opsverify.roster import Roster
 from opsverify.run import Run, Subject
@@ -47,8 +50,8 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     return cast(Subject, request.param)
 
 
-def _of_kind(kind: str) -> Any:
-    @pytest.fixture(name=kind)
+def _of_kind(kind: str, name: str = "") -> Any:
+    @pytest.fixture(name=name or kind)
     def target(run: Run, subject: Subject) -> Any:
         if subject.kind.partition(".")[0] == kind:
             return run.channel(kind, subject.target)
@@ -75,7 +78,7 @@ service = _of_kind("service")
 script = _of_kind("script")
 backups = _of_kind("backups")
 keystore = _of_kind("keystore")
-logs_kept = _of_kind("logs")
+logs_kept = _of_kind("logs", "logs_kept")  # `logs` are those of containers
 
 
 @pytest.fixture
@@ -90,6 +93,26 @@ def fact(run: Run, request: pytest.FixtureRequest) -> Facts:
         return cast(F, found.value)
 
     return get
+
+
+@pytest.fixture
+def ledger(run: Run, subject: Subject) -> LedgerChannel:
+    """What earlier runs found when they read the archives of the store that the check is about."""
+    return cast(LedgerChannel, run.channel("ledger", subject.target))
+
+
+@pytest.fixture(scope="session")
+def progress(pytestconfig: pytest.Config, run: Run) -> Progress:
+    """Shows whoever waits how far a check has come; parallel workers have nobody watching."""
+    if run.worker:
+        return unseen
+    terminal, capture = pytestconfig.get_terminal_writer(), pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            terminal.write(text, flush=True)
+
+    return ProgressLine(write, tty=terminal.hasmarkup)
 
 
 @pytest.fixture
@@ -187,6 +210,7 @@ __all__ = [
     "host",
     "judge",
     "keystore",
+    "ledger",
     "limits",
     "link",
     "listener",
@@ -195,6 +219,7 @@ __all__ = [
     "names",
     "now",
     "program",
+    "progress",
     "prometheus",
     "replica",
     "roster",

@@ -25,6 +25,7 @@ from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
 
 PURPOSES = ("ad-hoc", "daily", "pre", "post", "audit")
+NO_TARGET = ""  # of a check on a kind of target that the profile does not have
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -145,6 +146,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError("checks ask live systems: choose which with --profile NAME")
     on = marker.kwargs.get("on")
     subjects = [each for each in run.population() if each.requirement in marker.args and on in (None, each.kind)]
+    if on is not None and not subjects:  # what it is about is there in another kind, or declared not to be
+        subjects = [Subject(each, on, NO_TARGET) for each in marker.args]
     if "subject" not in metafunc.fixturenames:
         metafunc.fixturenames.append("subject")
     metafunc.parametrize("subject", subjects, indirect=True, ids=str)
@@ -154,6 +157,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each check the markers of its requirement's chapter and severity."""
     run = config.stash.get(RUN, None)
+    items[:] = [each for each in items if (subject := subject_of(each)) is None or subject.target != NO_TARGET]
     for item in items:
         subject = subject_of(item)
         if run is not None and subject is not None:

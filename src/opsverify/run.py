@@ -16,10 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from opsverify import __version__, catalogue, documents, profile, stores, targets
+from opsverify import __version__, catalogue, documents, ledger, profile, stores, targets
 from opsverify.channels.base import Channel, Dial
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
+from opsverify.channels.ledger import LedgerChannel
 from opsverify.channels.names import NamesChannel
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.sql import SqlChannel
@@ -37,6 +38,7 @@ DEPENDENCIES = (
     "redis",
     "requests",
     "cryptography",
+    "sslyze",
     "pydantic",
     "prometheus-client",
     "phonenumbers",
@@ -121,6 +123,8 @@ class Run:
         return self.channels[key]
 
     def _open(self, kind: str, name: str) -> Any:
+        if kind == "ledger":
+            return LedgerChannel(name, self.directory.parent / ledger.NAME, self.started, self.transcript)
         spec: Any = self.profile.program if kind == "names" else self.profile.target(kind, name)  # type: ignore[arg-type]
         where = (self.root, self.transcript)
         opened: Any = spec

@@ -87,6 +87,13 @@ class ApiKeys(Strict):
             raise ValueError("expected either database, or inventory and signers")
         return self
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The inventory, its signature and the allowed signers, as the profile names them; nothing for a database."""
+        if self.inventory is None or self.signers is None:
+            return ()
+        return self.inventory, f"{self.inventory}.sig", self.signers
+
 
 class KeyPairs(Strict):
     """The folder on a host that holds the key pairs."""
@@ -101,7 +108,7 @@ class LogFiles(Strict):
     """Detailed logs that are kept as files in a folder of a host, JSON lines each.
 
     ``level`` is that of the lines that make them detailed; ``since`` is the day on which the service began, for one
-    that is younger than what is to be kept.
+    that is younger than what is to be kept. ``timeout_s`` bounds the reading of some fifty files.
     """
 
     name: Name
@@ -110,6 +117,7 @@ class LogFiles(Strict):
     folder: AbsolutePath
     level: Text = "DEBUG"
     since: Day | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120
 
 
 class LogIndex(Endpoint):

@@ -180,12 +180,14 @@ class Cache(Strict):
     """A Redis server, asked as the read-only ACL user of docs/granting.md; ``app_user`` is the application's.
 
     ``via`` as for a database. ``managed``: a provider runs it, so there is no file to read and CONFIG is refused.
+    ``administrators`` are the users that may do more than use the cache and look.
     """
 
     name: Name
     managed: bool = False
     via: Name | None = None
     app_user: Text = "default"
+    administrators: list[Text] = Field(default_factory=list)
     address: Address
     user: Text
     password: Secret

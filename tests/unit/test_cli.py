@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lab import documents as lab
-from opsverify import cli
+from opsverify import catalogue, cli
 from opsverify.attest import needing
 from opsverify.probes import postgres
 from opsverify.probes.postgres import Statement
@@ -171,8 +171,10 @@ def test_everything_that_people_owe_is_due_in_an_empty_profile(command: Command)
     said = command("attest", "--due", "30d")
     assert said.status == 1
     owed = [line.split()[2] for line in said.out.splitlines()[1:]]
-    assert owed == sorted([*needing(ROOT / "checks"), "roster", "baseline"])
-    assert {"CON-PHONE-01", "BP-PERF-03"} <= set(owed)
+    demands = catalogue.load(ROOT / "checks")
+    of_all = [each for each in needing(ROOT / "checks") if demands[each].target_kinds == ("program",)]
+    assert owed == sorted([*of_all, "roster", "baseline"])
+    assert {"CON-PHONE-01", "BP-PERF-03", "BP-SEC-01", "BP-SEC-04"} <= set(owed)
     assert not {"CON-DUTY-02", "CON-ESC-01"} & set(owed)  # they rest on the roster
 
 
@@ -188,8 +190,10 @@ def test_nothing_is_due_while_all_of_it_holds(command: Command, folder: Path) ->
     assert command("attest", "--due", "29d") == Said(0, "nothing is due within 29d\n", "")
     said = command("attest", "--due", "30d")
     assert said.status == 1
+    last = str(TODAY + timedelta(days=30))
     assert [line.split()[:5] for line in said.out.splitlines()[1:]] == [
-        ["30", str(TODAY + timedelta(days=30)), "roster", "due", "Mara"]
+        *(["30", last, each, "due", "Aylin"] for each in ("BP-SEC-01", "BP-SEC-04")),
+        ["30", last, "roster", "due", "Mara"],
     ]
 
 
@@ -198,12 +202,12 @@ def test_what_is_due_comes_with_the_most_urgent_first(command: Command, folder: 
     (folder / "evidence" / "CON-TEAM-02.md").write_text("changed\n", encoding="utf-8")
     (folder / "evidence" / "CON-TEAM-03.md").unlink()
     lines = [line.split() for line in command("attest", "--due", "29d").out.splitlines()[1:]]
-    assert [(line[0], line[2], line[3]) for line in lines[:3]] == [
+    assert [(line[0], line[2], line[3]) for line in lines[:5]] == [
         ("29", "CON-TEAM-02", "artefact"),
         ("29", "CON-TEAM-03", "artefact"),
-        ("-1", "roster", "expired"),
+        *(("-1", each, "expired") for each in ("BP-SEC-01", "BP-SEC-04", "roster")),
     ]
-    assert {line[3] for line in lines[3:]} == {"due"}
+    assert {line[3] for line in lines[5:]} == {"due"}
 
 
 def test_a_limit_on_the_age_can_be_reached_before_the_statement_runs_out(command: Command, folder: Path) -> None:

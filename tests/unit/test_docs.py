@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from lab.deliver import REDIS_VERIFIER
-from opsverify import attestations, baseline, cli, roster
+from opsverify import accepted, attestations, baseline, cli, roster
+from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,8 @@ PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the ex
     "# roster.toml": roster.parse,
     "# attestations.toml": attestations.parse,
     "# baseline.toml": baseline.parse,
+    "# accepted.toml": accepted.parse,
+    "# keys.toml": parse_inventory,
     "[[not_applicable]]": lambda text, _: [
         NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
     ],

@@ -31,8 +31,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def program(folder: Path, transcript: Transcript) -> DocumentChannel:
-    paths = (folder / f"{name}.toml" for name in ("roster", "attestations", "baseline"))
-    return DocumentChannel("program", Documents(folder.parents[1], *paths), transcript)
+    names = ("roster", "attestations", "baseline", "accepted", "drills")
+    roster, attestations, baseline, accepted, drills = (folder / f"{name}.toml" for name in names)
+    keys = {"keys.toml": folder / "keys.toml"}
+    documents = Documents(folder.parents[1], roster, attestations, baseline, accepted, drills, keys)
+    return DocumentChannel("program", documents, transcript)
 
 
 def test_a_document_is_read_with_its_digest(program: DocumentChannel, folder: Path, exchanges: Exchanges) -> None:
@@ -66,6 +69,24 @@ def test_nothing_outside_the_folder_is_opened(program: DocumentChannel, exchange
     with pytest.raises(RefusedError, match="does not lie inside the folder"):
         program.digest(path)
     assert "refused" in exchanges()[0]["failure"]
+
+
+def test_the_text_of_an_artefact_is_read_in_the_same_bounds(program: DocumentChannel, exchanges: Exchanges) -> None:
+    assert program.artefact("evidence/call.txt") == "answered\n"
+    assert program.artefact("evidence/none.txt") is None
+    with pytest.raises(RefusedError, match="does not lie inside the folder"):
+        program.artefact("../../../etc/passwd")
+    assert exchanges()[0]["question"] == {"read": "evidence/call.txt"}
+
+
+def test_of_keystores_only_the_files_that_the_profile_names_are_read(program: DocumentChannel, folder: Path) -> None:
+    assert program.keys("keys.toml") is None
+    (folder / "keys.toml").write_text("[[key]]\n", encoding="utf-8")
+    (folder / "other.toml").write_text("secret", encoding="utf-8")
+    assert program.keys("keys.toml") == "[[key]]\n"
+    for other in ("other.toml", "../test/keys.toml", str(folder / "keys.toml")):
+        with pytest.raises(RefusedError, match="names no such file"):
+            program.keys(other)
 
 
 def test_a_link_that_leads_outside_is_not_followed(program: DocumentChannel, folder: Path) -> None:

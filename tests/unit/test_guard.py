@@ -30,6 +30,12 @@ GPG = (
         "zcat -- /backup/a.sql.gz | tail -c 1024",
         "gzip -t -- /backup/a.sql.gz",
         "gzip --list /backup/a.sql.gz",
+        "pg_restore -f /dev/null /backup/a.dump",
+        "/usr/bin/pg_restore -f /dev/null '/backup/of may/a.dump'",
+        "/usr/lib/postgresql/15/bin/pg_restore -f /dev/null /backup/a.dump",
+        "pg_verifybackup -n -q /backup/base/a",
+        "/usr/lib/postgresql/17/bin/pg_verifybackup -n -q '/backup/base/of may'",
+        "grep -rlaZE -e 'BEGIN ([A-Z0-9]+ )*PRIVATE KEY' -- /backup/secure",
         "sha256sum -- /backup/a.sql.gz",
         f"{GPG} /backup/secure/a.gpg",
         f"{GPG} '/backup/secure/of may/a b.gpg'",
@@ -49,6 +55,12 @@ GPG = (
         "rpm -qa",
         "apt-get -s dist-upgrade",
         "apt-get -s -q -V upgrade",
+        "apt-cache policy",
+        "apt-cache policy bash libc6:amd64 libstdc++6",
+        "journalctl --no-pager -o json --output-fields=MESSAGE,_UID --since=-24h -t sudo",
+        "sudo -n find /etc/tokenswap/keypairs -ls",
+        "sudo -n /usr/bin/find /srv/key-pairs_1/a.d -ls",
+        "sudo -n cvtsudoers -e -f json /etc/sudoers",
         "openssl x509 -in /etc/ssl/certs/a.crt -noout -enddate -subject",
         "curl --silent --show-error --max-time 9 --write-out %{http_code} "
         "http://127.0.0.1:2399/containers/json?all=true",
@@ -60,6 +72,9 @@ GPG = (
         "ip -j addr show eth0",
         "command -v ufw",
         "tail -n 5 /var/log/syslog",
+        "zcat -f -- /var/log/a.gz | grep -aoE -e '^[{]' | uniq -c",
+        "systemd-tmpfiles --cat-config --no-pager",
+        "sudo -n grep -rs ^ /var/spool/cron/crontabs",
     ],
 )
 def test_what_only_reads_may_be_asked(question: str) -> None:
@@ -114,6 +129,19 @@ def test_what_only_reads_may_be_asked(question: str) -> None:
         "gzip /backup/a",
         "gzip -d /backup/a.gz",
         "gzip -t -c /backup/a.gz",
+        "pg_restore -d tokenswap /backup/a.dump",
+        "pg_restore /backup/a.dump",
+        "pg_restore -f /tmp/x /backup/a.dump",
+        "pg_restore -f /dev/null -d tokenswap /backup/a.dump",
+        "pg_restore -f /dev/null --dbname=x",
+        "pg_restore -f /dev/null /a -dx",
+        "pg_verifybackup -n -q",
+        "pg_verifybackup -n -q -w /tmp /a",
+        "/usr/lib/postgresql/15/bin/pg_dropcluster 15 main",
+        "/usr/lib/postgresql/15/bin/cat /etc/hosts",
+        "/usr/lib/postgresql/15/bin/../../../../tmp/pg_restore -f /dev/null /a",
+        "/usr/lib/postgresql/evil/bin/pg_verifybackup -n -q /a",
+        "/tmp/usr/lib/postgresql/15/bin/pg_restore -f /dev/null /a",
         "gzip -t -- relative.gz",
         "gzip -t -- /a /b",
         "gzip -t '-- /a'",
@@ -148,6 +176,23 @@ def test_what_only_reads_may_be_asked(question: str) -> None:
         "apt-get -s --simulate=no -y upgrade",
         "apt-get -s -oDPkg::Pre-Invoke::=reboot upgrade",
         "apt-get -s install evil",
+        "apt-cache gencaches",
+        "apt-cache policy -o Dir::Cache=/tmp",
+        "apt-cache policy --option=x bash",
+        "apt-cache -o x policy",
+        "sudo -n find / -ls",
+        "sudo -n find -ls",
+        "sudo -n find /a /b -ls",
+        "sudo -n find '/a /b' -ls",
+        "sudo -n find '/a -delete' -ls",
+        "sudo -n find /a -ls -delete",
+        "sudo -n find /a -delete -ls",
+        "sudo -n find /a -fls /tmp/x",
+        "sudo -n find /a/../b -ls",
+        "sudo -n find -L /a -ls",
+        "sudo -n find '/a*' -ls",
+        "sudo -n cvtsudoers -e -f json -o /tmp/x /etc/sudoers",
+        "sudo -n cvtsudoers -e -f json /etc/other",
         "openssl x509 -in /etc/a.crt -noout -out -x",
         "openssl genrsa 2048",
         "command reboot",
@@ -155,6 +200,13 @@ def test_what_only_reads_may_be_asked(question: str) -> None:
         "kill 1",
         "touch /tmp/x",
         "sed -i s/a/b/ /etc/hosts",
+        "uniq",
+        "uniq -c /a /b",
+        "uniq -c -",
+        "systemd-tmpfiles --clean",
+        "systemd-tmpfiles --cat-config --no-pager --remove",
+        "sudo -n grep -rs ^ /etc/shadow",
+        "sudo -n grep -rs . /var/spool/cron/crontabs",
     ],
 )
 def test_whatever_could_change_something_is_refused(question: str) -> None:
@@ -272,7 +324,7 @@ def test_no_interpreter_is_on_the_list_but_shells_that_only_parse() -> None:
 
 def test_what_may_be_asked_as_root_only_reads() -> None:
     for granted in AS_ROOT:
-        assert admit(f"sudo -n {granted}") == f"sudo -n {granted}"
+        assert shlex.split(admit(f"sudo -n {granted}")) == ["sudo", "-n", *granted.split(" ")]
         with pytest.raises(NotAllowedError):
             admit(f"sudo -n {granted} --more")
 

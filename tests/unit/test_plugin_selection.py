@@ -122,3 +122,19 @@ def test_collecting_alone_creates_nothing(green: Project) -> None:
     found = green.run("--collect-only", "-q")
     assert found.status == 0
     assert found.directory is None
+
+
+def test_a_kind_of_target_that_the_profile_lacks_leaves_the_check_on_the_other_kind(green: Project) -> None:
+    requirements = green.root / "checks/security/requirements.toml"
+    text = requirements.read_text(encoding="utf-8")
+    begin = text.index('id = "TST-ONE-01"')
+    changed = text[begin:].replace('target = "host"', 'target = ["host", "cache"]', 1)
+    requirements.write_text(text[:begin] + changed, encoding="utf-8")
+    green.change("checks/security/test_it.py", 'requirement("TST-ONE-01")', 'requirement("TST-ONE-01", on="host")')
+    green.write(
+        "checks/security/test_more.py",
+        'import pytest\n\n@pytest.mark.requirement("TST-ONE-01", on="cache")\ndef test_it(cache):\n    assert cache\n',
+    )
+    found = green.run()
+    assert found.status == 0, found.output
+    reconciles(found, 8)

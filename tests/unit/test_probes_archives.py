@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import os
 import shutil
 import subprocess
@@ -22,7 +21,6 @@ from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
 from opsverify.probes import absent
 from opsverify.probes.archives import (
-    COMPLETE,
     StoredFile,
     encryption,
     files,
@@ -31,10 +29,8 @@ from opsverify.probes.archives import (
     parse_listing,
     parse_manifest,
     parse_packets,
-    verify_dump,
+    private_keys,
 )
-
-WHOLE = f"CREATE TABLE x ();\n--\n{COMPLETE}\n--\n\n\\unrestrict abc\n\n".encode()
 
 
 def test_the_listing_of_a_real_store(captured: Callable[[str], str]) -> None:
@@ -47,8 +43,9 @@ def test_the_listing_of_a_real_store(captured: Callable[[str], str]) -> None:
 
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", " ", "\u202ea", "\x1b[31m", "-rf", "ä"])
 def test_a_name_may_hold_anything_but_nul(name: str) -> None:
-    (found,) = parse_listing("/b", f"7\t1795227302.5\t{name}\0")
-    assert (found.name, found.path, found.size) == (name, f"/b/{name}", 7)
+    (found,) = parse_listing("/b", f"7\t1795227302.5000000000\t1795227303.1234567890\t12\t{name}\0")
+    assert (found.name, found.path, found.size, found.inode) == (name, f"/b/{name}", 7, 12)
+    assert (found.modified_ns, found.changed_ns) == (1795227302_500000000, 1795227303_123456789)
 
 
 def test_an_empty_folder_has_no_files() -> None:
@@ -56,7 +53,15 @@ def test_an_empty_folder_has_no_files() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["7", "7\t1", "x\t1\ta", "7\tnan\ta", "7\tinf\ta", "7\t1e99\ta", "7\tyesterday\ta", "7\t-1e20\ta"]
+    "line",
+    [
+        "7",
+        "7\t1\t1\t2",
+        "x\t1\t1\t2\ta",
+        "7\t1\t1\tx\ta",
+        "7\t1\tnan\t2\ta",
+        *(f"7\t{bad}\t1\t2\ta" for bad in ("nan", "inf", "1e99", "yesterday", "-1e20", "9" * 12, "9" * 13, "")),
+    ],
 )
 def test_a_line_that_is_not_understood_is_an_error(line: str) -> None:
     with pytest.raises(UnansweredError, match="find: this line is not understood"):
@@ -69,6 +74,8 @@ def test_a_line_that_is_not_understood_is_an_error(line: str) -> None:
         ("backup_20261123_021500.sql.gz", datetime(2026, 11, 23, 2, 15, tzinfo=UTC)),
         ("backup_20261399_021500.sql.gz", None),
         ("backup_20261123_021500.sql.gz\n", None),
+        ("backup_20261123_021500.dump", datetime(2026, 11, 23, 2, 15, tzinfo=UTC)),
+        ("backup_20261123_021500.sql", None),
         ("backup_20261123_021500.sql.gz.part", None),
         ("old_backup_20261123_021500.sql.gz", None),
         ("backup_20261123.sql.gz", None),
@@ -88,7 +95,7 @@ def test_only_the_exact_name_of_a_dump_names_its_moment(name: str, named: dateti
     ],
 )
 def test_a_name_is_read_in_the_zone_of_its_store(zone: str, name: str, named: datetime | None) -> None:
-    (found,) = parse_listing("/b", f"7\t1795227302.5\tbackup_{name}.sql.gz\0", zone)
+    (found,) = parse_listing("/b", f"7\t1795227302.5\t1795227302.5\t1\tbackup_{name}.sql.gz\0", zone)
     assert found.named == named
 
 
@@ -155,41 +162,6 @@ def test_a_manifest_is_read_as_sha256sum_writes_it(text: str, names: set[str]) -
     assert set(parse_manifest(text)) == names
 
 
-@pytest.mark.parametrize(
-    ("data", "decompresses", "complete"),
-    [
-        (gzip.compress(WHOLE), True, True),
-        (gzip.compress(b""), True, False),
-        (gzip.compress(WHOLE[:20]), True, False),
-        (gzip.compress(b"x" * 2000 + WHOLE)[:-9], False, False),
-        (b"", False, False),
-        (b"plain text", False, False),
-        (gzip.compress(WHOLE + b"x" * 2000), True, False),
-    ],
-)
-def test_a_dump_is_read_to_its_end(
-    local: Host, tmp_path: Path, data: bytes, decompresses: bool, complete: bool
-) -> None:
-    file = tmp_path / "backup_20261123_021500.sql.gz"
-    file.write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    found = verify_dump(local, files(local, str(tmp_path))[0], ((file.name, digest),))
-    assert (found.decompresses, found.digest, found.manifest) == (decompresses, digest, digest)
-    assert found.complete is complete or not decompresses
-
-
-def test_a_dump_that_is_not_in_the_manifest_has_no_digest_there(local: Host, tmp_path: Path) -> None:
-    (tmp_path / "a.gz").write_bytes(gzip.compress(WHOLE))
-    assert verify_dump(local, files(local, str(tmp_path))[0], ()).manifest is None
-
-
-def test_a_dump_that_cannot_be_read_in_time_is_an_error_that_says_so(local: Host, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "a b.gz")
-    dump = StoredFile(str(tmp_path / "a b.gz"), "a b.gz", 1, datetime.now(UTC))
-    with pytest.raises(UnansweredError, match=r"host here: no answer within 0.2 s to .*sha256sum -- .*a b.gz"):
-        verify_dump(local, dump, (), 0.2)
-
-
 def test_packets_of_a_real_archive(captured: Callable[[str], str]) -> None:
     assert parse_packets(captured("gpg-symmetric.txt")) == {3, 18}
 
@@ -247,6 +219,28 @@ def test_a_name_that_ends_in_gpg_encrypts_nothing(local: Host, tmp_path: Path, d
     (tmp_path / "a.gpg").write_bytes(data)
     (file,) = files(local, str(tmp_path))[:1]
     assert not encryption(local, file).encrypted
+
+
+def test_private_keys_are_found_wherever_they_are_written(local: Host, tmp_path: Path) -> None:
+    store = tmp_path / "of may"
+    (store / "deeper").mkdir(parents=True)
+    for name, text in {
+        "a\nb.pem": "x\n-----BEGIN PRIVATE KEY-----\n",
+        "deeper/rsa": "-----BEGIN RSA PRIVATE KEY-----",
+        "deeper/ssh": "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "pgp.asc": "-----BEGIN PGP PRIVATE KEY BLOCK-----",
+        "in.bin": "\0\0-----BEGIN ENCRYPTED PRIVATE KEY-----",
+        "public": "-----BEGIN PUBLIC KEY-----",
+        "words": "the private key",
+    }.items():
+        (store / name).write_text(text)
+    expected = ("a\nb.pem", "deeper/rsa", "deeper/ssh", "in.bin", "pgp.asc")
+    assert private_keys(local, str(store)) == expected
+
+
+def test_a_folder_that_cannot_be_searched_is_an_error(local: Host) -> None:
+    with pytest.raises(UnansweredError, match=r"host here: /no/such cannot be searched for keys: .*No such file"):
+        private_keys(local, "/no/such")
 
 
 @given(st.text(max_size=80))

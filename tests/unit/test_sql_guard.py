@@ -22,6 +22,7 @@ from opsverify.transcript import Transcript
         "SHOW max_connections",
         "SELECT pg_is_in_recovery()",
         "SELECT current_setting('max_connections')::int",
+        "SELECT a.privilege_type FROM aclexplode(acldefault('d', 10)) a WHERE isfinite(now())",
     ],
 )
 def test_a_query_that_reads_is_accepted(text: str) -> None:
@@ -48,6 +49,7 @@ def test_a_query_that_reads_is_accepted(text: str) -> None:
         "SELECT set_config('a', 'b', false)",
         "SELECT pg_advisory_lock(1)",
         "SELECT nextval('s')",
+        "SELECT acldefault('d', 10), lo_unlink(1)",
         "VACUUM",
         "REINDEX TABLE x",
         "ANALYZE",

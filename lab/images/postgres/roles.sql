@@ -22,6 +22,8 @@ GRANT CONNECT ON DATABASE tokenswap TO ops_verify;
 REVOKE TEMPORARY ON DATABASE tokenswap FROM PUBLIC;
 GRANT SELECT ON pg_hba_file_rules TO ops_verify;
 GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO ops_verify;
+GRANT USAGE ON SCHEMA ops TO ops_verify;
+GRANT SELECT ON ops.api_keys TO ops_verify;
 ALTER ROLE ops_verify SET default_transaction_read_only=on;
 ALTER ROLE ops_verify SET statement_timeout='5s';
 ALTER ROLE ops_verify SET lock_timeout='500ms';

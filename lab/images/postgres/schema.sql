@@ -34,4 +34,9 @@ CREATE TABLE api_keys (
     created_at timestamptz NOT NULL DEFAULT now(),
     revoked_at timestamptz);
 RESET ROLE;
+-- When each API key was made, for whoever watches over their rotation: not the keys, not their hashes.
+CREATE SCHEMA ops AUTHORIZATION tokenswap_owner;
+SET ROLE tokenswap_owner;
+CREATE VIEW ops.api_keys AS SELECT id, owner, created_at, revoked_at FROM swap.api_keys;
+RESET ROLE;
 RESET search_path;

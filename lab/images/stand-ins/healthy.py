@@ -8,4 +8,5 @@ context.check_hostname = False
 context.verify_mode = ssl.CERT_NONE
 for port in (3000, 5601, 8081, 8082):
     urllib.request.urlopen(f"https://127.0.0.1:{port}/ping", timeout=2, context=context).read()
-urllib.request.urlopen("http://127.0.0.1:8090/ping", timeout=2).read()
+for port in (8090, 9200):
+    urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2).read()

@@ -1,7 +1,7 @@
-"""Stand-ins for Grafana, Kibana, the status page, the docs and the pager: they answer just enough, and say so.
+"""Stand-ins for Grafana, Kibana, Elasticsearch, the status page, the docs and the pager: just enough, and they say so.
 
-All but the pager speak TLS. A test may have them answer otherwise: OVERRIDES, read at every request, holds
-{"8081 /": {"status": 503, "headers": {"X-Name": "value"}, "body": "text, or an object for JSON"}}.
+All but Elasticsearch and the pager speak TLS. A test may have them answer otherwise: OVERRIDES, read at every request,
+holds {"8081 /": {"status": 503, "headers": {"X-Name": "value"}, "body": "text, or an object for JSON"}}.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import elasticsearch
 import traffic
 
 OVERRIDES = Path("/run/stand-ins/overrides.json")
@@ -49,6 +50,7 @@ ANSWERS: dict[int, dict[str, dict[str, Any] | str]] = {
     8081: {"/": page("TokenSwap status: all systems operational (stand-in)")},
     8082: {"/": page("TokenSwap API documentation (stand-in)")},
     8090: {"/": page("Webhook receiver (stand-in)")},
+    9200: {},
 }
 
 
@@ -77,6 +79,7 @@ class TlsServer(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet: the second would wait for an acknowledgement
 
     @property
     def port(self) -> int:
@@ -90,6 +93,9 @@ class Handler(BaseHTTPRequestHandler):
         found = ANSWERS[self.port].get(path)
         if self.port == 8090 and self.path == "/hooks":
             found = {"hooks": list(HOOKS)}
+        if self.port == 9200 and path != "/ping":
+            self.answer(*elasticsearch.answer(self.path), elasticsearch.HEADERS)
+            return
         if path == "/ping":  # for the health check, which asks what no test overrides
             found = "pong"
         if found is None:
@@ -112,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(405, {"error": "read only"})
 
-    def answer(self, status: int, body: dict[str, Any] | str, headers: dict[str, str] | None = None) -> None:
+    def answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         html = isinstance(body, str)
         raw = (body if isinstance(body, str) else json.dumps(body)).encode()
         sent = {

@@ -146,7 +146,8 @@ setInterval(() => {
   for (const socket of sockets.clients) tell(socket, { type: 'prices', data: store.latestPrices });
 }, 2000);
 
-// ---- what the market looks like, from the database, every five seconds
+// ---- what the market looks like, from the database, every five seconds; once a minute in detail in the log
+let observed = 0;
 async function observeMarket() {
   try {
     const [pools, prices] = [await store.pools(), await store.prices()];
@@ -156,6 +157,7 @@ async function observeMarket() {
       metrics.oraclePrice.set({ symbol: price.symbol }, price.usd);
       metrics.poolPrice.set({ symbol: price.symbol }, price.usd * 1.001);
     }
+    if (observed++ % 12 === 0) log('DEBUG', 'market', 'observed', { pools: pools.length, prices: prices.length });
   } catch (error) {
     log('WARN', 'market', 'cannot read the market', { error: error.message });
   }

@@ -13,7 +13,10 @@ from opsverify.transcript import Transcript
 
 
 class DocumentChannel(Channel):
-    """Reads the roster, the attestations and the baseline, and takes digests of artefacts. It opens nothing else."""
+    """Reads what people keep on file: the documents beside a profile, artefacts of attestations, signed inventories.
+
+    It opens nothing else: what is asked for is named by the profile, or lies in the folder of the attestations.
+    """
 
     kind = "document"
 
@@ -27,8 +30,29 @@ class DocumentChannel(Channel):
         Raises:
             UnansweredError: it exists but cannot be read, is too long or no UTF-8.
         """
-        path, name = self.documents.path(which), self.documents.shown(which)
+        return self._read(self.documents.path(which), self.documents.shown(which))
 
+    def keys(self, name: str) -> str | None:
+        """The text of a file of a signed inventory of keys, by the name in the profile; None when it does not exist.
+
+        Raises:
+            RefusedError: the profile names no such file.
+            UnansweredError: as `text`.
+        """
+        if name not in self.documents.keys:
+            raise self.refuse({"read": name}, "the profile names no such file of a keystore")
+        return self._read(self.documents.keys[name], name)
+
+    def artefact(self, artefact: str) -> str | None:
+        """The text of a file in the folder of the attestations; None when it does not exist.
+
+        Raises:
+            RefusedError: the path, or what it links to, lies outside of that folder.
+            UnansweredError: as `text`.
+        """
+        return self._read(self._inside(artefact, {"read": artefact}), artefact)
+
+    def _read(self, path: Path, name: str) -> str | None:
         def send() -> tuple[bytes, str] | None:
             content = content_of(path, name)
             try:
@@ -39,6 +63,12 @@ class DocumentChannel(Channel):
         answer = self.exchange({"read": name}, send, _shown)
         return answer[1] if answer else None
 
+    def _inside(self, artefact: str, question: dict[str, str]) -> Path:
+        try:
+            return inside(self.documents, Path(artefact))
+        except RefusedError as error:
+            raise self.refuse(question, str(error)) from None
+
     def digest(self, artefact: str) -> str | None:
         """The SHA-256 of a file in the folder of the attestations, in hexadecimal; None when it does not exist.
 
@@ -47,10 +77,7 @@ class DocumentChannel(Channel):
             UnansweredError: it exists but cannot be read, or is too long.
         """
         question = {"digest": artefact}
-        try:
-            path = inside(self.documents, Path(artefact))
-        except RefusedError as error:
-            raise self.refuse(question, str(error)) from None
+        path = self._inside(artefact, question)
 
         def send() -> str | None:
             content = content_of(path, artefact)

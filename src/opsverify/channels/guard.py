@@ -75,6 +75,7 @@ COMMANDS: dict[str, Callable[[Words], bool]] = {
     "tail": _without("-f", "-F", "--follow", "--retry"),
     "wc": _any,
     "cut": _any,
+    "uniq": _only("-c"),  # with a second file name it would write
     "ls": _any,
     "readlink": _any,
     "realpath": _any,
@@ -97,6 +98,8 @@ COMMANDS: dict[str, Callable[[Words], bool]] = {
     "find": _without("-delete", "-exec", "-ok", "-fprint", "-fls", "-files0-from"),
     "gzip": _only(rf"(-t|--test)( --)? {PATH}", rf"(-l|--list)( --)? {PATH}"),
     "zcat": _any,
+    # A whole folder onto the output, for restore drills; of tar's many options no other.
+    "tar": _only(rf"-C {PATH} -cf - \."),
     "gpg": _only(
         r"--homedir /nonexistent --no-options --no-keyring --no-random-seed-file --no-auto-check-trustdb "
         rf"--no-autostart --batch --list-only --list-packets {PATH}"
@@ -107,12 +110,14 @@ COMMANDS: dict[str, Callable[[Words], bool]] = {
         rf"(is-active|is-enabled|show|cat)( --?(p|property|value|all|no-pager)(=\S+)?| {UNIT})*",
         r"list-(units|timers|unit-files)( --(all|no-pager|no-legend|plain|type=\S+|state=\S+))*",
     ),
+    "systemd-tmpfiles": _only("--cat-config --no-pager"),  # anything else creates or removes
     # -n takes the next word only where that is a number; any other would be an option of its own, say --rotate.
-    "journalctl": _only(r"--no-pager( -n \d+| (-o|-t|-u|--since|--until) \S+| --(since|until|output)=\S+)*"),
+    "journalctl": _only(r"--no-pager( -n \d+| (-o|-t|-u|--since|--until) \S+| --(since|until|output(-fields)?)=\S+)*"),
     "dpkg-query": _without("--admindir", "--root"),
     # rpm --pipe and --define run commands; apt-get -o and openssl -out undo what keeps them from changing anything.
     "rpm": _only(r"-q[ailf]*( --quiet| --(queryformat|qf)=\S+)*( [^-\s]\S*)*"),
     "apt-get": _only(r"-s( -q| -qq| -V)* (dist-upgrade|upgrade)"),
+    "apt-cache": _only(r"policy( [a-z0-9][a-z0-9+.:-]*)*"),
     "openssl": _only(
         rf"x509 -in {PATH} -noout( -(subject|issuer|dates|startdate|enddate|serial|fingerprint|sha256|text|pubkey))*"
     ),
@@ -121,6 +126,9 @@ COMMANDS: dict[str, Callable[[Words], bool]] = {
     "bash": _only(rf"-n {PATH}"),
     "sh": _only(rf"-n {PATH}"),
     "pg_isready": _any,
+    # Into nothing, so that all of the file is read; without -f it would want a database.
+    "pg_restore": _only(rf"-f /dev/null {PATH}"),
+    "pg_verifybackup": _only(rf"-n -q {PATH}"),
     "ps": _any,
     "uptime": _any,
     "lsb_release": _any,
@@ -134,10 +142,19 @@ AS_ROOT = frozenset(
         "iptables -S",
         "ip6tables -S",
         "sshd -T",
+        "cvtsudoers -e -f json /etc/sudoers",
         "ufw status verbose",
         "ufw show added",
+        "grep -rs ^ /var/spool/cron/crontabs",
     }
 )
+
+
+# Debian keeps the programs of each version of PostgreSQL apart, and some of them nowhere else.
+BINARIES = re.compile(r"^(/usr)?/s?bin/|^/usr/lib/postgresql/[1-9][0-9]/bin/(?=pg_(verifybackup|restore)\Z)")
+
+# Where the key pairs lie differs from host to host, so sudoers names the one folder and this list the form.
+FOLDER_AS_ROOT = re.compile(r"find (/[A-Za-z0-9_-][A-Za-z0-9._-]*)+ -ls")
 
 
 def admit(question: str) -> str:
@@ -178,10 +195,11 @@ def _hold_against_list(command: Words) -> None:
     name, arguments = command[0], command[1:]
     if name == "sudo":
         granted = " ".join(re.sub(r"^/usr/s?bin/", "", word) for word in arguments[1:])
-        if not arguments or arguments[0] != "-n" or granted not in AS_ROOT:
+        listed = granted in AS_ROOT or (len(arguments) == 4 and FOLDER_AS_ROOT.fullmatch(granted))
+        if not arguments or arguments[0] != "-n" or not listed:
             raise NotAllowedError("not among the exact commands that may be asked as root")
         return
-    base = re.sub(r"^(/usr)?/s?bin/", "", name)
+    base = BINARIES.sub("", name)
     if base not in COMMANDS:
         raise NotAllowedError(f"{name!r} is not on the read-only list")
     if not COMMANDS[base](arguments):

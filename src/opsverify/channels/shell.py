@@ -6,12 +6,15 @@ unchanged. *How* a question travels is this module's own business; no check may 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import shlex
 import signal
 import socket
 import subprocess
 import tempfile
+import time
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,9 @@ FORWARD_TRIES = 3
 
 # testinfra hands no bound down to where the process is started, and questions are asked side by side.
 BOUND: ContextVar[float] = ContextVar("BOUND")
+# Where an answer goes that is a file's content, and how many bytes it may have; None for one that is read at once.
+SINK: ContextVar[tuple[Path, int] | None] = ContextVar("SINK", default=None)
+LOOK_AGAIN_S = 0.2
 
 
 class ShellChannel(Channel):
@@ -88,8 +94,9 @@ class ShellChannel(Channel):
 
     def _run_local(self, command: str, *args: str) -> CommandResult:
         line = BaseBackend.quote(command, *args)
+        sink = SINK.get()
         with (
-            tempfile.TemporaryFile() as stdout,
+            sink[0].open("w+b") if sink else tempfile.TemporaryFile() as stdout,
             tempfile.TemporaryFile() as stderr,
             subprocess.Popen(
                 line,
@@ -102,13 +109,16 @@ class ShellChannel(Channel):
         ):
             # Files, not pipes: a connection that ssh keeps open in the background would hold a pipe open too.
             try:
-                process.wait(BOUND.get())
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                _wait(process, BOUND.get(), sink)
+            except (subprocess.TimeoutExpired, UnansweredError, KeyboardInterrupt) as error:
+                with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+                    os.killpg(process.pid, signal.SIGKILL)
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
                 if self._control is not None and not any(Path(self._control.name).iterdir()):
                     raise self._carrier_failed(f"no connection within {BOUND.get():g} s".encode()) from None
                 raise
-            answer = [self._read(stream) for stream in (stdout, stderr)]
+            answer = [b"" if sink and stream is stdout else self._read(stream) for stream in (stdout, stderr)]
         return CommandResult(self._transport, process.returncode, line.encode(), *answer)
 
     def _read(self, stream: Any) -> bytes:
@@ -137,6 +147,44 @@ class ShellChannel(Channel):
         except NotAllowedError as error:
             raise self.refuse(question, str(error)) from None
         return self.exchange(sent, lambda: self._send(sent, timeout_s or self.timeout_s), _shown)
+
+    def download(self, question: str, to: Path, most: int, timeout_s: float) -> str:
+        """Ask a command whose output is a file's content, write that to ``to`` and return its SHA-256.
+
+        Args:
+            question: the command; the transcript holds it with the size and digest of the answer, not its content.
+            to: a file on this machine; it is there afterwards only where all went well.
+            most: how many bytes are taken. More of them are an error.
+            timeout_s: the bound on all of it.
+
+        Raises:
+            RefusedError: the question is not on the read-only list.
+            UnreachableError: the host cannot be reached.
+            UnansweredError: it failed, took too long or had too much to say.
+        """
+        try:
+            sent = admit(question)
+        except NotAllowedError as error:
+            raise self.refuse(question, str(error)) from None
+
+        def send() -> tuple[int, str]:
+            token = SINK.set((to, most))
+            try:
+                status, _, said = self._send(sent, timeout_s)
+                if status != 0:
+                    raise UnansweredError(
+                        f"host {self.target}: asked {sent!r}, it ended with status {status} and said: "
+                        f"{_text(said).strip() or 'nothing'}"
+                    )
+                with to.open("rb") as file:
+                    return to.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+            except BaseException:
+                to.unlink(missing_ok=True)
+                raise
+            finally:
+                SINK.reset(token)
+
+        return self.exchange(sent, send, lambda found: {"bytes": found[0], "sha256": found[1]})[1]
 
     def _send(self, command: str, timeout_s: float) -> Result:
         bound = BOUND.set(timeout_s)
@@ -231,6 +279,27 @@ def _behind_inventory(transport: Any, host: targets.Host) -> BaseBackend:
             f"host {host.name}: its Ansible connection is none that can be bounded (ssh, docker, local)"
         )
     return found.backend
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float, sink: tuple[Path, int] | None) -> None:
+    """Wait for a process; where its answer goes to a file, look after how long that grows.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes longer.
+        UnansweredError: its answer is longer than it may be.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        left = until - time.monotonic()
+        try:
+            process.wait(min(left, LOOK_AGAIN_S) if sink else left)
+        except subprocess.TimeoutExpired:
+            if sink is None or left <= LOOK_AGAIN_S:
+                raise
+        if sink and sink[0].stat().st_size > sink[1]:
+            raise UnansweredError(f"the answer has more than the {sink[1]} bytes that were announced")
+        if process.returncode is not None:
+            return
 
 
 def _shown(result: Result) -> dict[str, Any]:

@@ -26,9 +26,9 @@ Row = dict[str, Any]
 
 FUNCTIONS = frozenset(
     """
-    abs aclexplode age array_agg array_length array_to_string avg bool_and bool_or cardinality cast ceil
+    abs acldefault aclexplode age array_agg array_length array_to_string avg bool_and bool_or cardinality cast ceil
     clock_timestamp coalesce count current_database current_setting date_part exists extract floor format_type
-    greatest has_database_privilege has_table_privilege in lag least left length lower max min now nullif
+    greatest has_database_privilege has_table_privilege in isfinite lag least left length lower max min now nullif
     pg_blocking_pids pg_current_wal_lsn pg_database_size pg_get_indexdef pg_has_role pg_hba_file_rules
     pg_is_in_recovery pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_ls_archive_statusdir
     pg_postmaster_start_time pg_relation_size pg_stat_get_wal_receiver pg_table_size pg_total_relation_size

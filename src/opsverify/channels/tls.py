@@ -12,6 +12,7 @@ from typing import Any
 from cryptography import x509
 
 from opsverify import targets
+from opsverify.channels import tls_scan
 from opsverify.channels.base import Channel
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
@@ -45,6 +46,9 @@ class TlsChannel(Channel):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        # What a listener serves is to be seen even where all that it speaks is what we would not talk ourselves.
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
         question = f"handshake with {self.spec.connect} as {self.spec.server_name}, unverified"
         return self.exchange(question, lambda: self._shake(context), _shown)
 
@@ -63,6 +67,17 @@ class TlsChannel(Channel):
         question = f"handshake with {self.spec.connect} as {self.spec.server_name}, verified"
         why_not: str = self.exchange(question, lambda: self._verdict(context), lambda why: why or "verified")
         return why_not
+
+    def scan(self) -> tls_scan.Scan:
+        """Find out by many handshakes what the listener offers, and which known holes it has; as `tls_scan.scan`.
+
+        Raises:
+            UnansweredError: not all of it could be told in time.
+        """
+        scanned: tls_scan.Scan = self.exchange(
+            tls_scan.question(self.spec), lambda: tls_scan.scan(self.spec), lambda found: found
+        )
+        return scanned
 
     def _verdict(self, context: ssl.SSLContext) -> str:
         try:

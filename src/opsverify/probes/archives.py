@@ -1,9 +1,10 @@
-"""Facts about backups: what lies in the store, whether a dump is whole, whether a file is encrypted."""
+"""Facts about archives: what lies in a store, what its manifest says, whether a file is encrypted."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -12,21 +13,37 @@ from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
 from opsverify.probes import about, absent, output
 
-DUMP = re.compile(r"^backup_([0-9]{8}_[0-9]{6})\.sql\.gz\Z")
-COMPLETE = "-- PostgreSQL database dump complete"
+# A dump as text, packed by gzip; or in PostgreSQL's own format (pg_dump -Fc).
+DUMP = re.compile(r"^backup_([0-9]{8}_[0-9]{6})\.(sql\.gz|dump)\Z")
+# Questions to one host at a time: OpenSSH's own bound is ten (MaxSessions), and there may be others.
+SIDE_BY_SIDE = 6
+LISTED = r"%s\t%T@\t%C@\t%i\t%P\0"
 # Packet tags (RFC 4880, 4.3): 1 and 3 carry a session key, 18 and 20 are encrypted data.
 KEY_TAGS, DATA_TAGS = {1, 3}, {18, 20}
+SECRET_KEY_TAGS = {5, 7}
+PRIVATE_KEY = "BEGIN ([A-Z0-9]+ )*PRIVATE KEY"
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of the store; size in bytes, ``name`` from the store's folder on, ``zone`` that of the times in names."""
+    """A file of the store; size in bytes, ``name`` from the store's folder on, ``zone`` that of the times in names.
+
+    ``modified_ns`` and ``changed_ns`` (mtime and ctime, since 1970) and ``inode`` tell whether it is still the same.
+    """
 
     path: str
     name: str
     size: int
     modified: datetime
     zone: str = "UTC"
+    modified_ns: int = 0
+    changed_ns: int = 0
+    inode: int = 0
+
+    @property
+    def custom(self) -> bool:
+        """Whether its name says that it is a dump in PostgreSQL's own format."""
+        return self.name.endswith(".dump")
 
     @property
     def named(self) -> datetime | None:
@@ -38,17 +55,6 @@ class StoredFile:
             return datetime.strptime(said, "%Y%m%d_%H%M%S").replace(tzinfo=zone).astimezone(UTC)
         except (ValueError, OverflowError):
             return None
-
-
-@dataclass(frozen=True)
-class DumpVerification:
-    """What reading a whole dump showed; ``digest`` is of the file as it is, ``manifest`` what was written down."""
-
-    name: str
-    decompresses: bool
-    complete: bool
-    digest: str
-    manifest: str | None
 
 
 @dataclass(frozen=True)
@@ -88,22 +94,35 @@ def files_below(host: Host, folder: str) -> tuple[StoredFile, ...]:
 def _find(host: Host, folder: str, depth: list[str], zone: str) -> tuple[StoredFile, ...]:
     if absent(host, folder):
         return ()
-    question = ["find", "-H", folder, *depth, "-type", "f", "-printf", r"%s\t%T@\t%P\0"]
+    question = ["find", "-H", folder, *depth, "-type", "f", "-printf", LISTED]
     with about(f"host {host.name}"):
         return parse_listing(folder, output(host, shlex.join(question)), zone)
 
 
 def parse_listing(folder: str, listing: str, zone: str = "UTC") -> tuple[StoredFile, ...]:
-    """Parse size, mtime and name, ended by NUL: names may hold anything else."""
+    """Parse size, mtime, ctime, inode and name, ended by NUL: names may hold anything else."""
     found = []
     for line in filter(None, listing.split("\0")):
         try:
-            size, modified, name = line.split("\t", 2)
-            moment = datetime.fromtimestamp(float(modified), UTC)
-            found.append(StoredFile(f"{folder}/{name}", name, int(size), moment, zone))
-        except (ValueError, OverflowError):
+            size, modified, changed, inode, name = line.split("\t", 4)
+            mtime, ctime = nanoseconds(modified), nanoseconds(changed)
+            moment = datetime.fromtimestamp(mtime / 1e9, UTC)
+            found.append(StoredFile(f"{folder}/{name}", name, int(size), moment, zone, mtime, ctime, int(inode)))
+        except (ValueError, OverflowError, OSError):
             raise UnansweredError(f"find: this line is not understood: {line!r}") from None
     return tuple(sorted(found, key=lambda each: each.name))
+
+
+def nanoseconds(text: str) -> int:
+    """A moment as GNU find writes it, in seconds with ten decimals, as whole nanoseconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = re.fullmatch(r"(-?[0-9]{1,12})(?:\.([0-9]{1,9})[0-9]*)?", text)
+    if match is None:
+        raise ValueError(text)
+    return int(match[1]) * 1_000_000_000 + int((match[2] or "").ljust(9, "0"))
 
 
 def manifest(host: Host, path: str) -> dict[str, str]:
@@ -120,26 +139,10 @@ def parse_manifest(text: str) -> dict[str, str]:
     }
 
 
-def verify_dump(
-    host: Host, dump: StoredFile, digests: tuple[tuple[str, str], ...], timeout_s: float | None = None
-) -> DumpVerification:
-    """Read a whole dump: the gzip stream to its end, the marker that pg_dump writes last, and its digest.
-
-    ``timeout_s`` bounds each of the three, where the host's own bound is too short for so much to read.
-
-    An empty pipe gives a valid gzip file of 20 bytes and a dump that was cut and compressed again passes
-    ``gzip -t``; only the marker tells. It is not the last line (``\\unrestrict`` follows), so the last KiB is searched.
-    """
-    whole = host.run("gzip -t -- %s", dump.path, timeout_s=timeout_s)
-    if whole.rc not in (0, 1, 2):
-        raise UnansweredError(
-            f"host {host.name}: gzip -t {dump.path} ended with status {whole.rc}: {whole.stderr.strip()}"
-        )
-    if "Permission denied" in whole.stderr:
-        raise UnansweredError(f"host {host.name}: {dump.path} may not be read: {whole.stderr.strip()}")
-    end = output(host, "zcat -- %s | tail -c 1024", dump.path, timeout_s=timeout_s)
-    digest = output(host, "sha256sum -- %s", dump.path, timeout_s=timeout_s).lstrip("\\").split(" ", 1)[0]
-    return DumpVerification(dump.name, whole.rc == 0, COMPLETE in end, digest, dict(digests).get(dump.name))
+def encryptions(host: Host, files: tuple[StoredFile, ...], timeout_s: float | None = None) -> tuple[Encryption, ...]:
+    """As `encryption`, of several files side by side, in their order."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return tuple(pool.map(lambda file: encryption(host, file, timeout_s), files))
 
 
 def encryption(host: Host, file: StoredFile, timeout_s: float | None = None) -> Encryption:
@@ -154,6 +157,18 @@ def encryption(host: Host, file: StoredFile, timeout_s: float | None = None) -> 
         raise UnansweredError(f"host {host.name}: {file.path} may not be read: {result.stderr.strip()}")
     missing = max(0, parse_end(result.stdout) - file.size)
     return Encryption(file.name, result.rc, parse_packets(result.stdout), missing)
+
+
+def private_keys(host: Host, folder: str, timeout_s: float | None = None) -> tuple[str, ...]:
+    """The files in a folder and below, by name from there on, that hold a private key as text (PEM, OpenSSH, OpenPGP).
+
+    Raises:
+        UnansweredError: one of them cannot be read.
+    """
+    result = host.run("grep -rlaZE -e %s -- %s", PRIVATE_KEY, folder, timeout_s=timeout_s)
+    if result.rc not in (0, 1) or result.stderr.strip():
+        raise UnansweredError(f"host {host.name}: {folder} cannot be searched for keys: {result.stderr.strip()}")
+    return tuple(sorted(each.removeprefix(f"{folder}/") for each in result.stdout.split("\0") if each))
 
 
 def parse_end(text: str) -> int:

@@ -174,6 +174,32 @@ def parse_users(answer: object) -> dict[str, str]:
     return found
 
 
+def protected_mode(cache: CacheChannel) -> Attempt[str]:
+    """Whether Redis refuses strangers while anybody might get in: ``yes`` or ``no``. Providers refuse the question."""
+
+    def ask() -> str:
+        answer = cache.ask("CONFIG", "GET", "protected-mode")
+        with about(f"cache {cache.target}"):
+            return parse_protected_mode(answer)
+
+    if cache.spec.managed:
+        return Attempt(None, f"cache {cache.target}: it is managed, so its provider keeps protected-mode to itself")
+    return attempt(ask)
+
+
+def parse_protected_mode(answer: object) -> str:
+    """Parse CONFIG GET protected-mode: its name and its value.
+
+    Raises:
+        UnansweredError: it is no such pair.
+    """
+    match answer:
+        case ["protected-mode", ("yes" | "no") as value]:
+            return str(value)
+        case _:
+            raise UnansweredError(f"CONFIG GET protected-mode: this is not understood: {str(answer)[:100]!r}")
+
+
 def parse_policy(text: str) -> str:
     """The eviction policy that a configuration file asks for: its last word on it, Redis' default without one.
 

@@ -15,6 +15,7 @@ from typing import Any
 from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import Attempt, about, attempt, raw_output
+from opsverify.probes.confinement import Confinement, parse_confinement
 from opsverify.probes.machine import reachable_from_outside
 
 STILL_BOUND = ("running", "paused")  # in these states the engine holds a container's ports
@@ -74,6 +75,7 @@ class Container:
     created: datetime
     log_driver: str
     oneoff: bool = False
+    confinement: Confinement | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def parse_inspect(data: dict[str, Any]) -> Container:
             created=parse_time(data["Created"]),
             log_driver=configuration["LogConfig"]["Type"],
             oneoff=labels.get("com.docker.compose.oneoff") == "True",
+            confinement=parse_confinement(data),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnansweredError(
@@ -228,9 +231,17 @@ def log(host: Host, container: str) -> Log:
         UnansweredError: its driver does not let the engine read what it wrote.
     """
     with about(f"host {host.name}"):
-        return parse_log(
-            _ask(host, f"/containers/{container}/logs?stdout=true&stderr=true&timestamps=true&tail={LOG_LINES}")
-        )
+        return parse_log(_log(host, container, LOG_LINES))
+
+
+def said(host: Host, container: str, lines: int) -> tuple[str, ...]:
+    """What a container wrote in its last ``lines`` (at most 9999) records, without their times. Raises as `log`."""
+    with about(f"host {host.name}"):
+        return tuple(text for _, text in _understood(_log(host, container, lines)))
+
+
+def _log(host: Host, container: str, lines: int) -> bytes:
+    return _ask(host, f"/containers/{container}/logs?stdout=true&stderr=true&timestamps=true&tail={lines}")
 
 
 def parse_log(data: bytes) -> Log:
@@ -239,9 +250,17 @@ def parse_log(data: bytes) -> Log:
     Raises:
         UnansweredError: a record without a time, or with one that there is not; a frame that is cut off.
     """
-    newest, errors = None, 0
-    records = [each.decode("utf-8", "backslashreplace") for each in _records(data)]
-    for record in records:
+    newest, errors, lines = None, 0, 0
+    for at, text in _understood(data):
+        newest = at if newest is None else max(newest, at)
+        errors += bool(ERROR_LEVEL.search(text))
+        lines += 1
+    return Log(newest, lines, errors)
+
+
+def _understood(data: bytes) -> Iterator[tuple[datetime, str]]:
+    """Time and text of each record."""
+    for record in [each.decode("utf-8", "backslashreplace") for each in _records(data)]:
         found = LOG_RECORD.fullmatch(record.rstrip("\r\n"))
         try:
             at = parse_time(found["time"]) if found else None
@@ -249,9 +268,7 @@ def parse_log(data: bytes) -> Log:
             at = None
         if found is None or at is None:
             raise UnansweredError(f"docker logs: this record is not understood: {record[:200]!r}")
-        newest = at if newest is None else max(newest, at)
-        errors += bool(ERROR_LEVEL.search(found["said"] or ""))
-    return Log(newest, len(records), errors)
+        yield at, found["said"] or ""
 
 
 def _records(data: bytes) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Rules of the chapter *security*: firewall, published ports, certificates, encrypted archives."""
+"""Rules of the chapter *security*: firewall, published ports, certificates, encrypted archives, key pairs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from opsverify.errors import InsufficientFactsError
-from opsverify.judgement import Limits, Observation, holds, none_of, show, within
+from opsverify.judgement import Limit, Limits, Observation, holds, none_of, show, within
 from opsverify.probes import Attempt
 from opsverify.probes.archives import Encryption
 from opsverify.probes.certificates import Certificate
 from opsverify.probes.containers import Container
+from opsverify.probes.documents import Attested
 from opsverify.probes.firewall import Chains, FirewallRule, Ufw
+from opsverify.probes.keypairs import Entry
+from opsverify.rules.statements import Missing, attestation, complete
 
 IPV6_OFF = holds("IPv6", "switched off in the kernel", "switched off, or under the same rules as IPv4", met=True)
 
@@ -143,3 +146,44 @@ def archives_encrypted(archives: Mapping[str, Sequence[Encryption]]) -> list[Obs
         ]
         observations.append(none_of(f"archives in {folder} not encrypted", plain, seen=len(found), of="archives"))
     return observations
+
+
+def key_access_is_tight(
+    folder: str,
+    found: Sequence[Entry],
+    review: Attested | None,
+    limits: Limits,
+    missing: Missing,
+    now: datetime,
+) -> list[Observation]:
+    """Root alone may use the key pairs, there are some, and who has access to them was reviewed lately.
+
+    A mode may grant less than its limit, never more. A link is no key pair: where it leads, other rights hold.
+
+    Raises:
+        InsufficientFactsError: there is no review, and that is no finding.
+    """
+    reviewed = attestation(review, missing, now, limits.review_age_days)
+    if not found:
+        seen = [holds(folder, "no such folder", "the folder of the key pairs", met=False)]
+        return complete([*seen, *reviewed[0]], reviewed[1])
+    files = [each for each in found if each.kind == "file"]
+    folders = [each for each in found if each.kind == "folder"]
+    foreign = [f"{each.path} ({each.owner})" for each in found if each.owner != "root"]
+    odd = [f"{each.path} ({each.kind})" for each in found if each.kind not in ("file", "folder")]
+    seen = [
+        _tight("folders", folders, limits.directory_mode),
+        _tight("files", files, limits.file_mode),
+        none_of("not root's own", foreign, seen=len(found), of="files and folders"),
+        none_of("links and the like", odd, seen=len(found), of="files and folders"),
+        holds(f"key files in {folder}", len(files), "at least one", bool(files)),
+    ]
+    return complete([*seen, *reviewed[0]], reviewed[1])
+
+
+def _tight(what: str, entries: Sequence[Entry], limit: Limit) -> Observation:
+    """No mode grants what the limit's does not."""
+    granted = int(str(limit.value), 8)
+    loose = tuple(f"{each.path} ({each.shown})" for each in entries if each.mode & ~granted)
+    shown = loose or f"{show(tuple(sorted({each.shown for each in entries})))} ({len(entries)} {what})"
+    return holds(f"modes of {what}", shown, f"{limit.value} or less", not loose)

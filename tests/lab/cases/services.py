@@ -44,6 +44,8 @@ NGINX_DOWN = {
     "SEC-CERT-02-api-443": "fail",
     "SEC-CERT-03-api-443": "fail",
     "HLT-RES-01-nginx": "error",
+    "SEC-TLS-01-api-443": "error",
+    "BP-SEC-03-nginx": "error",
     "NET-EXT-01-outside": "fail",
 }
 # What cannot be told without a session, or without seeing what others do.
@@ -55,10 +57,19 @@ UNSEEN = dict.fromkeys(
         "PERF-PGSS-01-postgres",
         "PERF-PGSS-02-postgres",
         "PERF-IDX-01-postgres",
+        "CHG-RB-PITR-02-postgres",
     ),
     "error",
 )
-NO_SESSION = {**UNSEEN, "PERF-STAT-01-postgres": "error", "BP-PERF-04-postgres": "error"}
+NO_SESSION = {
+    **UNSEEN,
+    "PERF-STAT-01-postgres": "error",
+    "BP-PERF-04-postgres": "error",
+    "SEC-KEY-01-api-keys": "error",
+    "BP-SEC-02-postgres": "error",
+    "BP-SEC-03-postgres": "error",
+    "CHG-RB-PITR-01-postgres": "error",
+}
 # The API reports itself unhealthy without its database or cache, and its container with it.
 API_NOTICES = {"HLT-API-01-api": "fail", "HLT-SVC-01-tokenswap-api": "fail", "NET-EXT-01-outside": "fail"}
 
@@ -86,6 +97,7 @@ FAULTS = [
             "RED-MEM-01-redis": "error",
             "RED-POL-01-redis": "error",
             "RED-EXP-01-redis": "error",
+            "BP-SEC-02-redis": "error",
             "HLT-RES-01-redis": "error",
             **API_NOTICES,
         },

@@ -1,0 +1,83 @@
+"""What may delete in folders of a host, and how long each leaves things alone."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from opsverify.channels.shell import Host
+from opsverify.probes import output
+from opsverify.probes.deletions import Deleter, deletions, relation
+from opsverify.probes.index_deletions import index_deletions
+from opsverify.probes.schedules import Schedule
+from opsverify.probes.tmpfiles import Cleaning
+
+
+@dataclass(frozen=True)
+class Deleters:
+    """All that deletes in some folders, or may; ``elsewhere`` counts what deletes in others.
+
+    ``seen`` counts the sources that were looked through, by kind: it is what shows that deleters could be seen.
+    """
+
+    found: tuple[Deleter, ...]
+    elsewhere: int
+    seen: Mapping[str, int]
+
+
+def deleters(host: Host, schedule: Schedule, folders: tuple[str, ...]) -> Deleters:
+    """What deletes in the folders, also by other names that lead to them.
+
+    Raises:
+        UnansweredError: the host does not tell what the folders really are.
+    """
+    real = output(host, shlex.join(["readlink", "-m", "--", *folders])).splitlines()
+    return in_folders(schedule, tuple(dict.fromkeys((*folders, *real))))
+
+
+def in_folders(schedule: Schedule, folders: Sequence[str]) -> Deleters:
+    """What of a schedule deletes in the folders."""
+    found, elsewhere = deletions(schedule.followed, folders)
+    rotated = [
+        Deleter(each.where, f"logrotate: {' '.join(each.patterns)}: {each.settings}", each.settings.keeps_days)
+        for each in schedule.rotations.rotations
+        if any(_rotates(pattern, each.settings.olddir, folder) for pattern in each.patterns for folder in folders)
+    ]
+    cleaned = [each for each in schedule.cleanings if any(_cleans(each, folder) for folder in folders)]
+    aged = [Deleter(each.where, f"systemd-tmpfiles: {each.line}", each.keeps_days) for each in cleaned]
+    return Deleters((*found, *rotated, *aged), elsewhere, schedule.seen)
+
+
+def _rotates(pattern: str, olddir: str, folder: str) -> bool:
+    """Whether what a pattern of logrotate's may stand for, or is moved to, lies in the folder or below."""
+    if relation(pattern, folder)[0] in ("below", "perhaps"):
+        return True
+    moved = posixpath.join(posixpath.dirname(pattern), olddir) if olddir else ""
+    return bool(moved) and relation(moved, folder)[0] in ("same", "below")
+
+
+def _cleans(cleaning: Cleaning, folder: str) -> bool:
+    kind, _ = relation(cleaning.path, folder)
+    return kind in ("same", "below", "above", "perhaps")
+
+
+def of_index(schedule: Schedule, index: str) -> Deleters:
+    """What of a schedule deletes in an index of Elasticsearch (a pattern), by its HTTP interface or by curator."""
+    found, elsewhere = index_deletions(schedule.followed, index)
+    return Deleters(found, elsewhere, schedule.seen)
+
+
+def everywhere(found: Sequence[Deleters]) -> Deleters:
+    """What deletes on several hosts."""
+
+    def all_found() -> Iterator[Deleter]:
+        for each in found:
+            yield from each.found
+
+    seen: dict[str, int] = {}
+    for each in found:
+        for kind, count in each.seen.items():
+            seen[kind] = seen.get(kind, 0) + count
+    return Deleters(tuple(all_found()), sum(each.elsewhere for each in found), seen)

@@ -1,0 +1,60 @@
+"""What is run, and what came of following it: jobs, the texts they lead to, and the commands in these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of a pipeline: the ways its words may come out, and the files that it writes anew."""
+
+    ways: tuple[tuple[str, ...], ...]
+    empties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A pipeline that would be run; ``where`` is file and line, ``here`` the folders that it may be run in."""
+
+    where: str
+    stages: tuple[Stage, ...]
+    conditional: bool
+    here: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file that is named where commands are: a shell script, one for another interpreter, or none to be read.
+
+    ``text`` of the kind ``unread`` says why it could not be read; that of a ``folder`` are the scripts in it.
+    """
+
+    kind: Literal["shell", "foreign", "data", "folder", "missing", "unread"]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that is run by itself: the command, where it stands, as whom, and the environment it is given."""
+
+    where: str
+    command: str
+    user: str = "root"
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What was found by following jobs.
+
+    ``fed`` are the pipelines whose findings others are given; ``doubts`` are places with what could not be followed;
+    ``foreign`` are the texts of scripts for other interpreters, by path.
+    """
+
+    ran: tuple[Ran, ...]
+    fed: tuple[Ran, ...]
+    doubts: tuple[tuple[str, str], ...]
+    foreign: Mapping[str, str]

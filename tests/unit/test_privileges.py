@@ -1,0 +1,326 @@
+"""Who may become root: sudo's own parser's answers, groups, sshd below a Match, and containers."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsverify.errors import InsufficientFactsError, UnansweredError
+from opsverify.judgement import Observation, unmet
+from opsverify.probes import privileges
+from opsverify.probes.confinement import Confinement, parse_confinement
+from opsverify.probes.containers import Container
+from opsverify.probes.privileges import (
+    Accounts,
+    Conditional,
+    Grant,
+    SshDaemon,
+    Sudo,
+    parse_accounts,
+    parse_configuration,
+    parse_settings,
+    parse_sudoers,
+)
+from opsverify.rules.privileges import nobody_is_root_by_accident
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PASSWD = "root:x:0:0:root:/root:/bin/bash\nops:x:1000:1000::/home/ops:/bin/bash\nann:x:1001:27::/home/ann:/bin/sh\n"
+GROUP = "root:x:0:\nsudo:x:27:ops\ndocker:x:998:\nadm:x:4:ops,ann\nops:x:1000:\n"
+KEYS_ALONE = {
+    "permitrootlogin": "no",
+    "passwordauthentication": "no",
+    "permitemptypasswords": "no",
+    "kbdinteractiveauthentication": "no",
+}
+CONFINED = Confinement("app", False, frozenset(), (), (), ("/srv/data",), ())
+
+
+def accounts(passwd: str = "", group: str = "") -> Accounts:
+    """Ordinary ones, and these."""
+    return parse_accounts(PASSWD + passwd, GROUP + group)
+
+
+def container(confinement: Confinement | None) -> Container:
+    return Container(
+        "1", "api_1", "p", "api", "running", None, 0, NOW, "no", 1, False, (), NOW, "x", confinement=confinement
+    )
+
+
+def judged(
+    *grants: Grant,
+    known: Accounts | None = None,
+    settings: dict[str, str] | None = None,
+    conditional: tuple[Conditional, ...] = (),
+    administrators: Collection[str] = ("ops", "ann"),
+    containers: list[Container] | None = None,
+    elsewhere: tuple[str, ...] = (),
+) -> list[Observation]:
+    """The findings."""
+    ssh = SshDaemon(KEYS_ALONE | (settings or {}), conditional)
+    sudo = Sudo((Grant("root", "ALL"), *grants), elsewhere)
+    return unmet(nobody_is_root_by_accident(known or accounts(), sudo, ssh, administrators, containers))
+
+
+def test_a_host_in_order_has_no_findings() -> None:
+    assert (
+        judged(Grant("%sudo", "ALL"), Grant("verifier", "/usr/sbin/ss -H -tlnp"), containers=[container(CONFINED)])
+        == []
+    )
+
+
+def test_what_sudo_grants_as_root_by_its_own_parser(captured: Callable[[str], str]) -> None:
+    assert parse_sudoers(captured("sudoers.json")) == (
+        Grant("games", "/usr/bin/tail /var/log/*"),
+        Grant("%staff", "/usr/bin/tail /var/log/*"),
+        Grant("games", "sudoedit /etc/hosts"),
+        Grant("%staff", "sudoedit /etc/hosts"),
+        Grant("%#27", '/bin/ls ""'),
+        Grant("+admins", "ALL"),
+        Grant("ALL", "/sbin/reboot -f"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "cvtsudoers: syntax error",
+        '{"User_Specs": [{}]}',
+        '{"User_Specs": [{"User_List": [{"useralias": "X"}], "Cmnd_Specs": [{"Commands": [{"command": "ALL"}]}]}]}',
+        '{"User_Specs": [{"User_List": [{"username": "x"}], "Cmnd_Specs": [{"Commands": [{"cmndalias": "X"}]}]}]}',
+    ],
+)
+def test_sudoers_that_are_not_understood_are_an_error(text: str) -> None:
+    with pytest.raises(UnansweredError, match="cvtsudoers"):
+        parse_sudoers(text)
+
+
+@pytest.mark.parametrize(
+    ("principal", "command", "administrators", "found"),
+    [
+        ("games", "ALL", (), "games: ALL"),
+        ("games", "/usr/bin/tail /var/log/*", (), "games: /usr/bin/tail /var/log/*"),
+        ("games", "/usr/bin/*", (), "games: /usr/bin/*"),
+        ("games", "/usr/local/bin/", (), "games: /usr/local/bin/"),
+        ("games", "^/usr/bin/.*$", (), "games: ^/usr/bin/.*$"),
+        ("games", "/usr/bin/ls ^-.*$", (), "games: /usr/bin/ls ^-.*$"),
+        ("games", "sudoedit /etc/*", (), "games: sudoedit /etc/*"),
+        ("games", "/bin/bash", (), "games: /bin/bash"),
+        ("games", "/usr/bin/python3.11", (), "games: /usr/bin/python3.11"),
+        ("games", "/usr/bin/vim", (), "games: /usr/bin/vim"),
+        ("games", "/usr/bin/docker", (), "games: /usr/bin/docker"),
+        ("games", "/usr/bin/less /var/log/syslog", (), "games: /usr/bin/less /var/log/syslog"),
+        ("games", "UNRESOLVED", (), "games: UNRESOLVED"),
+        ("ALL", "ALL", ("ops", "ann"), "everybody: ALL"),
+        ("+admins", "ALL", ("ops", "ann"), "+admins: ALL"),
+        ("%sudo", "ALL", ("ops",), "ann (%sudo): ALL"),
+        ("%#27", "ALL", ("ann",), "ops (%#27): ALL"),
+        ("%:domain admins", "ALL", ("ops",), "%:domain admins: ALL"),
+        ("#1000", "ALL", ("ops",), "#1000: ALL"),
+        ("root", "ALL", (), None),
+        ("#0", "ALL", (), None),
+        ("ops", "ALL", ("ops",), None),
+        ("%sudo", "ALL", ("ops", "ann"), None),
+        ("%nobody-has-it", "ALL", (), None),
+        ("games", "/usr/sbin/iptables -S", (), None),
+        ("games", "/usr/bin/grep -rs ^ /var/spool/cron", (), None),
+        ("games", "/bin/bash /opt/fixed.sh", (), None),
+        ("games", "/opt/tokenswap/restart", (), None),
+        ("games", "/usr/bin/find /srv/[\\*] -ls", (), None),
+        ("games", "sudoedit /etc/hosts", (), None),
+    ],
+)  # fmt: skip
+def test_who_may_do_anything_by_sudo(
+    principal: str, command: str, administrators: tuple[str, ...], found: str | None
+) -> None:
+    if "[" in command:
+        command = command.replace("[", "\\[")
+    findings = judged(Grant(principal, command), administrators=administrators)
+    assert [each.observed for each in findings] == ([(found,)] if found else [])
+
+
+def test_an_account_with_number_0_and_members_of_the_group_docker_are_root() -> None:
+    found = judged(
+        known=accounts(passwd="toor:x:0:0::/:/bin/sh\neve:x:1002:998::/:/bin/sh\n", group="lxd:x:7:bob,ops\n")
+    )
+    assert [each.observed for each in found] == [("toor",), ("bob (lxd)", "eve (docker)")]
+
+
+@pytest.mark.parametrize(
+    ("passwd", "group"),
+    [("", GROUP), ("ops:x:1000:1000::/:/bin/sh\n", GROUP), (PASSWD + "x:y\n", GROUP), (PASSWD, "x:y:z:\n")],
+)
+def test_accounts_that_are_not_understood_are_an_error(passwd: str, group: str) -> None:
+    with pytest.raises(UnansweredError, match="getent"):
+        parse_accounts(passwd, group)
+
+
+def test_sshds_settings_of_a_real_host(captured: Callable[[str], str]) -> None:
+    found = parse_settings(captured("sshd-t.txt"))
+    assert {each: found[each] for each in KEYS_ALONE} == KEYS_ALONE
+
+
+@pytest.mark.parametrize("text", ["", "sshd: no hostkeys available -- exiting.\n", "port 22\n", "Port 22\n"])
+def test_what_are_no_settings_of_sshd_is_an_error(text: str) -> None:
+    with pytest.raises(UnansweredError, match="sshd -T"):
+        parse_settings(text)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("permitrootlogin", "yes"),
+        ("permitrootlogin", "without-password"),
+        ("passwordauthentication", "yes"),
+        ("permitemptypasswords", "yes"),
+        ("kbdinteractiveauthentication", "yes"),
+    ],
+)
+def test_sshd_takes_keys_alone_by_default_and_below_a_match(keyword: str, value: str) -> None:
+    assert [each.observed for each in judged(settings={keyword: value})] == [value]
+    (found,) = judged(conditional=(Conditional("User x", keyword, value),))
+    assert found.observed == (f"{keyword} {value} (Match User x)",)
+    assert (
+        judged(conditional=(Conditional("User x", keyword, "No"), Conditional("User x", "x11forwarding", "yes"))) == []
+    )
+
+
+def test_an_old_name_of_a_setting_means_the_same() -> None:
+    assert judged(conditional=(Conditional("User x", "challengeresponseauthentication", "yes"),))
+
+
+class Files:
+    """A host with these files."""
+
+    name = "there"
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self.files = {f"/etc/ssh/{name}": text for name, text in files.items()}
+        self.backend = SimpleNamespace(quote=lambda *words: " ".join(words))
+
+    def run(self, command: str, *arguments: str, **_: Any) -> SimpleNamespace:
+        rc, out, err = 0, "", ""
+        if command.startswith("find"):
+            folder = command.split()[2]
+            names = [path.rpartition("/")[2] for path in self.files if path.rpartition("/")[0] == folder]
+            rc, out, err = (
+                (0, "".join(f"{each}\0" for each in names), "") if names else (1, "", "No such file or directory")
+            )
+        elif command.startswith("sudo"):
+            out = "permitrootlogin no\n"
+        elif arguments[0] in self.files:
+            out = self.files[arguments[0]]
+        else:
+            rc, err = 1, "Permission denied"
+        return SimpleNamespace(rc=rc, stdout=out, stdout_bytes=out.encode(), stderr=err)
+
+
+def conditional(files: dict[str, str]) -> list[str]:
+    return [str(each) for each in privileges.ssh_daemon(Files(files)).conditional]  # type: ignore[arg-type]
+
+
+def test_what_holds_below_a_match_is_found_in_included_files_too() -> None:
+    main = "Include sshd_config.d/*.conf\nPort 22\nMatch User a # night\n  PasswordAuthentication=yes\n"
+    main += "Match all\nX11Forwarding no\n"
+    one = '# Match User c\nmatch address 10.0.0.0/8\n\tpermitrootlogin "yes"\n'
+    two = "PasswordAuthentication no\n"
+    files = {"sshd_config": main, "sshd_config.d/1.conf": one, "sshd_config.d/2.conf": two}
+    assert conditional(files) == [
+        "permitrootlogin yes (Match address 10.0.0.0/8)",
+        "passwordauthentication yes (Match User a)",
+    ]
+
+
+def test_a_file_that_is_included_below_a_match_holds_below_it() -> None:
+    files = {"sshd_config": "Match User a\nInclude /etc/ssh/x.d/*\n", "x.d/1": "PermitRootLogin yes\n"}
+    assert conditional(files) == ["permitrootlogin yes (Match User a)"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"sshd_config": "Include /etc/*/x.conf\n"},
+        {"sshd_config": "Include sshd_config\n"},
+        {"sshd_config": "PasswordAuthentication\n"},
+        {"sshd_config": "\x00\n"},
+    ],
+)
+def test_a_configuration_that_cannot_be_followed_is_an_error(files: dict[str, str]) -> None:
+    with pytest.raises(UnansweredError, match="host there: "):
+        conditional(files)
+
+
+@given(st.text())
+def test_a_hostile_configuration_is_understood_or_refused(text: str) -> None:
+    with contextlib.suppress(UnansweredError):
+        assert all(keyword == keyword.lower() for keyword, _ in parse_configuration("x", text))
+
+
+@pytest.mark.parametrize(
+    ("change", "observed"),
+    [
+        ({"user": ""}, "api_1 (root)"),
+        ({"user": "0"}, "api_1 (root)"),
+        ({"user": "root:app"}, "api_1 (root)"),
+        ({"user": "0:1000"}, "api_1 (root)"),
+        ({"privileged": True}, "api_1 (privileged)"),
+        ({"added": frozenset({"SYS_ADMIN", "NET_BIND_SERVICE"})}, "api_1 (SYS_ADMIN)"),
+        ({"added": frozenset({"ALL"})}, "api_1 (ALL)"),
+        ({"mounts": ("/var/run/docker.sock",)}, "api_1 (/var/run/docker.sock)"),
+        ({"mounts": ("/run/containerd/containerd.sock",)}, "api_1 (/run/containerd/containerd.sock)"),
+        ({"mounts": ("/run",)}, "api_1 (/run)"),
+        ({"mounts": ("/",)}, "api_1 (/)"),
+        ({"host_namespaces": ("network", "pid")}, "api_1 (network, pid)"),
+        ({"security": ("seccomp=unconfined",)}, "api_1 (seccomp=unconfined)"),
+        ({"security": ("apparmor:unconfined",)}, "api_1 (apparmor:unconfined)"),
+        ({"devices": ("/dev/sda",)}, "api_1 (/dev/sda)"),
+        ({"user": "1000:0", "added": frozenset({"NET_RAW"}), "security": ("no-new-privileges",)}, None),
+    ],
+)
+def test_a_container_is_confined(change: dict[str, Any], observed: str | None) -> None:
+    found = judged(containers=[container(CONFINED), container(replace(CONFINED, **change))])
+    assert [each.observed for each in found] == ([(observed,)] if observed else [])
+
+
+@pytest.mark.parametrize("lacking", [{"containers": []}, {"containers": [container(None)]}, {"elsewhere": ("sss",)}])
+def test_what_is_not_seen_is_an_error_unless_there_is_a_finding(lacking: dict[str, Any]) -> None:
+    with pytest.raises(InsufficientFactsError):
+        judged(**lacking)
+    assert judged(Grant("games", "ALL"), **lacking)
+
+
+def test_how_a_real_container_is_confined(captured: Callable[[str], str]) -> None:
+    inspected: dict[str, Any] = json.loads(captured("inspect-redis.json"))
+    assert parse_confinement(inspected) == Confinement("redis", False, frozenset(), (), (), (), ())
+    loose = copy.deepcopy(inspected)
+    loose["Config"]["User"] = ""
+    loose["HostConfig"] |= {
+        "Privileged": True,
+        "CapAdd": ["CAP_SYS_ADMIN", "net_admin"],
+        "SecurityOpt": ["seccomp=unconfined"],
+        "NetworkMode": "host",
+        "IpcMode": "host",
+        "Devices": [{"PathOnHost": "/dev/sda"}],
+    }
+    loose["Mounts"].append({"Type": "bind", "Source": "/var/run/docker.sock"})
+    assert parse_confinement(loose) == Confinement(
+        "",
+        True,
+        frozenset({"SYS_ADMIN", "NET_ADMIN"}),
+        ("seccomp=unconfined",),
+        ("network", "ipc"),
+        ("/var/run/docker.sock",),
+        ("/dev/sda",),
+    )
