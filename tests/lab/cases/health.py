@@ -75,6 +75,7 @@ FAULTS = [
             ("LNK-GRAF-01-grafana", "LNK-KIB-01-kibana", "LNK-STAT-01-status", "LNK-DOC-01-docs"),
             "fail",
         ),
+        dict.fromkeys(("CAP-STO-02-searchable", "CAP-STO-03-searchable"), "error"),
         lane="links",
     ),
     Fault(
