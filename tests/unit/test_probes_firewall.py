@@ -129,6 +129,10 @@ def test_the_kernels_chains_of_a_real_host(captured: Callable[[str], str]) -> No
         "-A ufw-before-input -s 10.0.0.0/8 -j ACCEPT",
         "-A ufw-before-input ! -p udp -j ACCEPT",
         "-A ufw-after-input -p tcp -m multiport --dports 1,2 -j ACCEPT",
+        "-A ufw-before-input -p udp -m udp --dport 51820 -j ACCEPT",
+        "-A ufw-before-input -p udp -m udp ! --dport 68 -j ACCEPT",
+        "-A ufw-before-input -p udp -m udp --dport 1:65535 -j ACCEPT",
+        "-A ufw-before-input -p sctp -j ACCEPT",
     ],
 )
 def test_what_lets_in_around_ufw_is_found(captured: Callable[[str], str], rule: str) -> None:
@@ -146,11 +150,20 @@ def test_what_lets_in_around_ufw_is_found(captured: Callable[[str], str], rule: 
         "-A FORWARD -j ACCEPT",
         "-A OUTPUT -j ACCEPT",
         "-A DOCKER -p tcp -m tcp --dport 80 -j ACCEPT",
-        "-A ufw-before-input -p udp -m udp --dport 51820 -j ACCEPT",
+        '-A INPUT -p tcp -m comment --comment "a \\" -i lo " -m conntrack --ctstate ESTABLISHED -j ACCEPT',
+        "-A ufw-before-input -p udp -m udp --sport 67 --dport 68 -j ACCEPT",
+        "-A ufw6-before-input -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j ACCEPT",
     ],
 )
 def test_what_is_stock_or_not_on_the_way_in_lets_in_nothing(captured: Callable[[str], str], rule: str) -> None:
     assert parse_chains("IPv4", f"{captured('iptables.txt')}{rule}\n").foreign == ()
+
+
+@pytest.mark.parametrize("comment", ["-i lo", "--ctstate ESTABLISHED", 'said \\" -i lo'])
+def test_a_comment_excuses_no_rule(comment: str) -> None:
+    rule = f'-A INPUT -p tcp -m tcp --dport 5432 -m comment --comment "x {comment} y" -j ACCEPT'
+    (found,) = parse_chains("IPv4", f"-P INPUT DROP\n{rule}\n").foreign
+    assert "--dport 5432" in found
 
 
 def test_a_chain_that_input_leads_to_is_on_the_way_in() -> None:

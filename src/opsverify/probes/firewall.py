@@ -12,6 +12,8 @@ from opsverify.errors import UnansweredError
 from opsverify.probes import about, output
 
 Family = Literal["IPv4", "IPv6"]
+# Where ufw's own chains expect UDP on their own account: DHCP, DHCPv6, mDNS, UPnP.
+STOCK_UDP = ("68", "546", "5353", "1900")
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def parse_chains(family: Family, text: str) -> Chains:
     Raises:
         UnansweredError: there is no INPUT chain in it, so it is no filter table.
     """
+    text = re.sub(r' --comment ("(?:[^"\\\n]|\\.)*"|\S+)', "", text)  # it may hold words that look like conditions
     prefix = "ufw6?" if family == "IPv6" else "ufw"
     policy = re.search(r"^-P INPUT (\w+)$", text, re.MULTILINE)
     if policy is None:
@@ -145,8 +148,8 @@ def parse_chains(family: Family, text: str) -> Chains:
 def _foreign(text: str) -> Iterator[str]:
     """Rules that accept around ufw, in INPUT itself and in every chain that it leads to.
 
-    ufw's own chains besides the user ones hold stock rules (DHCP, mDNS, UPnP, ICMP); in them an accepted TCP port, or
-    a rule for any protocol, was put there by hand.
+    ufw's own chains besides the user ones hold stock rules (DHCP, mDNS, UPnP, ICMP); whatever else they accept was put
+    there by hand.
     """
     targets: dict[str, list[str]] = {}
     for chain, target in re.findall(r"^-A (\S+) (?:.* )?-[jg] (\S+)", text, re.MULTILINE):
@@ -160,10 +163,16 @@ def _foreign(text: str) -> Iterator[str]:
     for line, chain in re.findall(r"^(-A (\S+) (?:.* )?-j ACCEPT)$", text, re.MULTILINE):
         if chain not in reached or re.match(r"ufw6?-user-", chain) or _harmless(line):
             continue
-        protocol = re.search(r" (! )?-p (\S+)", line)
-        stock = chain.startswith("ufw") and protocol and not protocol[1] and protocol[2] not in ("tcp", "all")
-        if not stock:
+        if not (chain.startswith("ufw") and _stock(line)):
             yield line
+
+
+def _stock(line: str) -> bool:
+    """Whether ufw has such a rule in its own chains from the start."""
+    if re.search(r"(?<!!) -p (ipv6-)?icmp ", line):
+        return True
+    port = re.search(r"(?<!!) -p udp .*(?<!!) --dport (\S+) ", line)
+    return port is not None and port[1] in STOCK_UDP
 
 
 def _harmless(line: str) -> bool:
