@@ -28,7 +28,9 @@ from opsverify.probes.privileges import (
     Sudo,
     parse_accounts,
     parse_configuration,
+    parse_environment,
     parse_settings,
+    parse_sources,
     parse_sudoers,
 )
 from opsverify.rules.privileges import nobody_is_root_by_accident
@@ -41,6 +43,9 @@ KEYS_ALONE = {
     "passwordauthentication": "no",
     "permitemptypasswords": "no",
     "kbdinteractiveauthentication": "no",
+    "hostbasedauthentication": "no",
+    "kerberosauthentication": "no",
+    "gssapiauthentication": "no",
 }
 CONFINED = Confinement("app", False, frozenset(), (), (), ("/srv/data",), ())
 
@@ -64,10 +69,11 @@ def judged(
     administrators: Collection[str] = ("ops", "ann"),
     containers: list[Container] | None = None,
     elsewhere: tuple[str, ...] = (),
+    environment: tuple[tuple[str, str], ...] = (),
 ) -> list[Observation]:
     """The findings."""
     ssh = SshDaemon(KEYS_ALONE | (settings or {}), conditional)
-    sudo = Sudo((Grant("root", "ALL"), *grants), elsewhere)
+    sudo = Sudo((Grant("root", "ALL"), *grants), elsewhere, environment)
     return unmet(nobody_is_root_by_accident(known or accounts(), sudo, ssh, administrators, containers))
 
 
@@ -84,8 +90,9 @@ def test_what_sudo_grants_as_root_by_its_own_parser(captured: Callable[[str], st
         Grant("%staff", "/usr/bin/tail /var/log/*"),
         Grant("games", "sudoedit /etc/hosts"),
         Grant("%staff", "sudoedit /etc/hosts"),
-        Grant("%#27", '/bin/ls ""'),
-        Grant("+admins", "ALL"),
+        Grant("#33", "/bin/bash", ("www-data",), ("%adm",)),
+        Grant("%#27", '/bin/ls ""', (), ("%adm",)),
+        Grant("+admins", "ALL", ("ALL",), setenv=True),
         Grant("ALL", "/sbin/reboot -f"),
     )
 
@@ -95,6 +102,7 @@ def test_what_sudo_grants_as_root_by_its_own_parser(captured: Callable[[str], st
     [
         "",
         "[]",
+        "{}",
         "cvtsudoers: syntax error",
         '{"User_Specs": [{}]}',
         '{"User_Specs": [{"User_List": [{"useralias": "X"}], "Cmnd_Specs": [{"Commands": [{"command": "ALL"}]}]}]}',
@@ -116,6 +124,20 @@ def test_sudoers_that_are_not_understood_are_an_error(text: str) -> None:
         ("games", "^/usr/bin/.*$", (), "games: ^/usr/bin/.*$"),
         ("games", "/usr/bin/ls ^-.*$", (), "games: /usr/bin/ls ^-.*$"),
         ("games", "sudoedit /etc/*", (), "games: sudoedit /etc/*"),
+        ("games", "sudoedit /etc/hosts /etc/sudoers", (), "games: sudoedit /etc/hosts /etc/sudoers"),
+        ("games", "sudoedit /etc/cron.d/night", (), "games: sudoedit /etc/cron.d/night"),
+        ("games", '/bin/bash ""', (), 'games: /bin/bash ""'),
+        ("games", "/bin/bash -i", (), "games: /bin/bash -i"),
+        ("games", "/bin/su -", (), "games: /bin/su -"),
+        ("games", "/bin/su - root", (), "games: /bin/su - root"),
+        ("games", "/usr/bin/sudo -i", (), "games: /usr/bin/sudo -i"),
+        ("games", "/usr/bin/env A=/x bash", (), "games: /usr/bin/env A=/x bash"),
+        ("games", "/usr/sbin/chroot /", (), "games: /usr/sbin/chroot /"),
+        ("games", "/usr/bin/nsenter -t 1 -m", (), "games: /usr/bin/nsenter -t 1 -m"),
+        ("games", "/usr/bin/crontab -e", (), "games: /usr/bin/crontab -e"),
+        ("games", "/usr/sbin/visudo", (), "games: /usr/sbin/visudo"),
+        ("games", "/usr/bin/passwd root", (), "games: /usr/bin/passwd root"),
+        ("games", "/usr/bin/curl", (), "games: /usr/bin/curl"),
         ("games", "/bin/bash", (), "games: /bin/bash"),
         ("games", "/usr/bin/python3.11", (), "games: /usr/bin/python3.11"),
         ("games", "/usr/bin/vim", (), "games: /usr/bin/vim"),
@@ -137,6 +159,11 @@ def test_sudoers_that_are_not_understood_are_an_error(text: str) -> None:
         ("games", "/usr/bin/grep -rs ^ /var/spool/cron", (), None),
         ("games", "/bin/bash /opt/fixed.sh", (), None),
         ("games", "/opt/tokenswap/restart", (), None),
+        ("games", "/bin/bash -c id", (), None),
+        ("games", "/bin/su - backup -c /opt/x", (), None),
+        ("games", "/usr/sbin/visudo -c", (), None),
+        ("games", "/usr/bin/crontab -l", (), None),
+        ("games", "/usr/bin/systemctl restart edit.service", (), None),
         ("games", "/usr/bin/find /srv/[\\*] -ls", (), None),
         ("games", "sudoedit /etc/hosts", (), None),
     ],
@@ -148,6 +175,66 @@ def test_who_may_do_anything_by_sudo(
         command = command.replace("[", "\\[")
     findings = judged(Grant(principal, command), administrators=administrators)
     assert [each.observed for each in findings] == ([(found,)] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("grant", "found"),
+    [
+        (Grant("games", "/opt/x", setenv=True), "games: SETENV: /opt/x"),
+        (Grant("games", "/bin/bash", ("backup",)), None),
+        (Grant("games", "/bin/bash", ("ops",)), "games: (ops) /bin/bash"),
+        (Grant("games", "/opt/x", ("ops",)), None),
+        (Grant("games", "/bin/bash", ("eve",)), "games: (eve) /bin/bash"),
+        (Grant("games", "/bin/bash", ("%adm",)), "games: (%adm) /bin/bash"),
+        (Grant("games", "/bin/bash", ("games",), ("%docker",)), "games: (games:%docker) /bin/bash"),
+        (Grant("games", "/bin/bash", (), ("%#998",)), "games: (%#998) /bin/bash"),
+        (Grant("games", "/bin/bash", (), ("%ALL",)), "games: (%ALL) /bin/bash"),
+        (Grant("games", "/bin/bash", (), ("%adm",)), None),
+    ],
+)
+def test_whoever_may_be_an_administrator_or_of_the_group_docker_may_be_root(grant: Grant, found: str | None) -> None:
+    known = accounts(passwd="eve:x:1002:998::/:/bin/sh\n")
+    findings = judged(grant, known=known, administrators=("ops", "ann"))
+    assert [each.observed for each in findings if each.name.startswith("sudo")] == ([(found,)] if found else [])
+
+
+def test_variables_that_programs_go_by_are_not_to_be_handed_down() -> None:
+    text = json.dumps(
+        {
+            "Defaults": [
+                {"Options": [{"env_reset": True}, {"env_keep": False}, {"setenv": False}, {"secure_path": "/x"}]},
+                {"Options": [{"operation": "list_add", "env_keep": ["LD_PRELOAD", "LANG"]}]},
+                {"Options": [{"operation": "list_remove", "env_keep": ["LD_LIBRARY_PATH"]}]},
+                {"Binding": [{"usergroup": "sudo"}, {"username": "games"}], "Options": [{"setenv": True}]},
+                {"Binding": [{"username": "root"}], "Options": [{"setenv": True}]},
+                {"Binding": [{"command": "/bin/ls"}], "Options": [{"setenv": True}]},
+            ]
+        }
+    )
+    found = parse_environment(text)
+    everybody = ("ALL", "setenv")
+    assert found == (("ALL", "env_keep LD_PRELOAD"), ("%sudo", "setenv"), ("games", "setenv"), everybody, everybody)
+    (finding,) = judged(environment=found)
+    assert finding.observed == ("everybody: env_keep LD_PRELOAD", "everybody: setenv", "games: setenv")
+    assert judged(environment=(("%sudo", "setenv"),)) == []
+
+
+def test_where_accounts_may_come_from_that_nobody_lists() -> None:
+    text = "passwd:  files systemd sss # ldap2\nGroup: files [SUCCESS=merge] winbind\n sudoers: files sss\n"
+    assert list(parse_sources(text)) == ["passwd: sss", "group: winbind", "sudoers: sss"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_doas_is_not_overlooked(there: bool, captured: Callable[[str], str]) -> None:
+    said = "stat: cannot statx '/etc/doas.conf': No such file or directory"
+    answers = {"grep": (1, "", ""), "stat": (0, "", "") if there else (1, "", said)}
+
+    def run(command: str, *_: str, **__: Any) -> SimpleNamespace:
+        rc, out, err = answers.get(command.split(maxsplit=1)[0], (0, captured("sudoers.json"), ""))
+        return SimpleNamespace(rc=rc, stdout=out, stdout_bytes=out.encode(), stderr=err)
+
+    found = privileges.sudo(SimpleNamespace(name="there", run=run))  # type: ignore[arg-type]
+    assert found.elsewhere == (("/etc/doas.conf",) if there else ())
 
 
 def test_an_account_with_number_0_and_members_of_the_group_docker_are_root() -> None:
@@ -185,6 +272,8 @@ def test_what_are_no_settings_of_sshd_is_an_error(text: str) -> None:
         ("passwordauthentication", "yes"),
         ("permitemptypasswords", "yes"),
         ("kbdinteractiveauthentication", "yes"),
+        ("hostbasedauthentication", "yes"),
+        ("gssapiauthentication", "yes"),
     ],
 )
 def test_sshd_takes_keys_alone_by_default_and_below_a_match(keyword: str, value: str) -> None:
@@ -235,7 +324,7 @@ def test_what_holds_below_a_match_is_found_in_included_files_too() -> None:
     main += "Match all\nX11Forwarding no\n"
     one = '# Match User c\nmatch address 10.0.0.0/8\n\tpermitrootlogin "yes"\n'
     two = "PasswordAuthentication no\n"
-    files = {"sshd_config": main, "sshd_config.d/1.conf": one, "sshd_config.d/2.conf": two}
+    files = {"sshd_config": main, "sshd_config.d/1.conf": one, "sshd_config.d/2.conf": two, "sshd_config.d/.3": "\0"}
     assert conditional(files) == [
         "permitrootlogin yes (Match address 10.0.0.0/8)",
         "passwordauthentication yes (Match User a)",
@@ -275,16 +364,19 @@ def test_a_hostile_configuration_is_understood_or_refused(text: str) -> None:
         ({"user": "0"}, "api_1 (root)"),
         ({"user": "root:app"}, "api_1 (root)"),
         ({"user": "0:1000"}, "api_1 (root)"),
+        ({"user": "00"}, "api_1 (root)"),
         ({"privileged": True}, "api_1 (privileged)"),
         ({"added": frozenset({"SYS_ADMIN", "NET_BIND_SERVICE"})}, "api_1 (SYS_ADMIN)"),
         ({"added": frozenset({"ALL"})}, "api_1 (ALL)"),
         ({"mounts": ("/var/run/docker.sock",)}, "api_1 (/var/run/docker.sock)"),
         ({"mounts": ("/run/containerd/containerd.sock",)}, "api_1 (/run/containerd/containerd.sock)"),
         ({"mounts": ("/run",)}, "api_1 (/run)"),
+        ({"mounts": ("/run/user/1000/docker",)}, "api_1 (/run/user/1000/docker)"),
         ({"mounts": ("/",)}, "api_1 (/)"),
         ({"host_namespaces": ("network", "pid")}, "api_1 (network, pid)"),
         ({"security": ("seccomp=unconfined",)}, "api_1 (seccomp=unconfined)"),
         ({"security": ("apparmor:unconfined",)}, "api_1 (apparmor:unconfined)"),
+        ({"security": ("label=disable", "label=type:svirt")}, "api_1 (label=disable)"),
         ({"devices": ("/dev/sda",)}, "api_1 (/dev/sda)"),
         ({"user": "1000:0", "added": frozenset({"NET_RAW"}), "security": ("no-new-privileges",)}, None),
     ],
@@ -312,7 +404,9 @@ def test_how_a_real_container_is_confined(captured: Callable[[str], str]) -> Non
         "SecurityOpt": ["seccomp=unconfined"],
         "NetworkMode": "host",
         "IpcMode": "host",
+        "UsernsMode": "host",
         "Devices": [{"PathOnHost": "/dev/sda"}],
+        "DeviceCgroupRules": ["b *:* rwm"],
     }
     loose["Mounts"].append({"Type": "bind", "Source": "/var/run/docker.sock"})
     assert parse_confinement(loose) == Confinement(
@@ -320,7 +414,7 @@ def test_how_a_real_container_is_confined(captured: Callable[[str], str]) -> Non
         True,
         frozenset({"SYS_ADMIN", "NET_ADMIN"}),
         ("seccomp=unconfined",),
-        ("network", "ipc"),
+        ("network", "ipc", "userns"),
         ("/var/run/docker.sock",),
-        ("/dev/sda",),
+        ("/dev/sda", "b *:* rwm"),
     )

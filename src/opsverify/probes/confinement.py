@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-NAMESPACES = ("NetworkMode", "PidMode", "IpcMode", "UTSMode")
+NAMESPACES = ("NetworkMode", "PidMode", "IpcMode", "UTSMode", "UsernsMode")
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class Confinement:
     """What keeps a container from being root on its host.
 
     ``user`` as the image or the engine was told, empty for root. ``host_namespaces`` are those that it shares with the
-    host, ``mounts`` the paths of the host that it sees, ``devices`` the host's devices that it may use.
+    host, ``mounts`` the paths of the host that it sees, ``devices`` the host's devices that it may use, by path or by
+    kind and number.
     """
 
     user: str
@@ -34,6 +35,7 @@ def parse_confinement(data: dict[str, Any]) -> Confinement:
     configuration = data["HostConfig"]
     names = (each.upper().removeprefix("CAP_") for each in configuration["CapAdd"] or [])
     shared = [each for each in NAMESPACES if configuration[each] == "host"]
+    devices = [each["PathOnHost"] for each in configuration["Devices"] or []]
     return Confinement(
         user=data["Config"]["User"],
         privileged=configuration["Privileged"],
@@ -41,5 +43,5 @@ def parse_confinement(data: dict[str, Any]) -> Confinement:
         security=tuple(configuration["SecurityOpt"] or []),
         host_namespaces=tuple(each.removesuffix("Mode").lower() for each in shared),
         mounts=tuple(sorted(each["Source"] for each in data["Mounts"] if each["Type"] == "bind")),
-        devices=tuple(sorted(each["PathOnHost"] for each in configuration["Devices"] or [])),
+        devices=tuple(sorted([*devices, *(configuration.get("DeviceCgroupRules") or [])])),
     )

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
-from opsverify.probes import about, output
+from opsverify.probes import about, absent, output
 
 SSHD_CONFIG = "/etc/ssh/sshd_config"
 DEEPEST_INCLUDE = 8
+DOAS_CONFIG = "/etc/doas.conf"
 # Principals of a sudoers entry, by the key that cvtsudoers gives them, as sudoers itself would write them.
 PRINCIPALS = {"username": "", "userid": "#", "usergroup": "%", "usergid": "%#", "netgroup": "+", "nonunixgroup": "%:"}
+# Variables by which a program runs, or loads, what its caller chose.
+TELLING = re.compile(r"\*|LD_.*|BASH_ENV|ENV|(PERL|PYTHON|RUBY|NODE_|JAVA_TOOL_).*")
+# Sources of nsswitch.conf of which getent lists all that they have; sssd, say, lists nothing unless it is told to.
+LISTED_WHOLE = {"files", "compat", "db", "altfiles", "extrausers", "systemd", "mymachines", "ldap", "nis"}
 
 
 @dataclass(frozen=True)
@@ -34,18 +40,30 @@ class Accounts:
 
 @dataclass(frozen=True)
 class Grant:
-    """A command that sudoers lets a principal run as root; the principal as sudoers writes it (``%group``, ``#0``)."""
+    """A command that sudoers lets a principal run; all of them as sudoers writes them (``%group``, ``#0``).
+
+    ``users`` and ``groups`` are as whom; without a user it is run as the principal itself. With ``setenv`` the caller
+    may set any variable for it.
+    """
 
     principal: str
     command: str
+    users: tuple[str, ...] = ("root",)
+    groups: tuple[str, ...] = ()
+    setenv: bool = False
 
 
 @dataclass(frozen=True)
 class Sudo:
-    """What sudoers grants as root, and the sources besides files that nsswitch.conf has sudo look at."""
+    """What sudoers grants.
+
+    ``environment`` are principals, and the ``Defaults`` by which they may hand down variables that programs go by;
+    ``elsewhere`` is what besides sudoers and listed accounts makes somebody root, and is not looked into.
+    """
 
     grants: tuple[Grant, ...]
-    elsewhere: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,54 +118,100 @@ def parse_accounts(passwd: str, group: str) -> Accounts:
 def sudo(host: Host) -> Sudo:
     """What sudo grants, by its own parser: files included, aliases resolved."""
     with about(f"host {host.name}"):
-        sources = host.run("grep -i -E '^[[:space:]]*sudoers:' /etc/nsswitch.conf")
+        sources = host.run("grep -i -E '^[[:space:]]*(sudoers|passwd|group):' /etc/nsswitch.conf")
         if sources.rc not in (0, 1):
             raise UnansweredError(f"/etc/nsswitch.conf may not be read: {sources.stderr.strip() or 'no reason'}")
-        elsewhere = [each for each in re.findall(r"[a-z]+", sources.stdout.partition(":")[2]) if each != "files"]
-        return Sudo(parse_sudoers(output(host, "sudo -n cvtsudoers -e -f json /etc/sudoers")), tuple(elsewhere))
+        elsewhere = [*parse_sources(sources.stdout)]
+        if not absent(host, DOAS_CONFIG):
+            elsewhere.append(DOAS_CONFIG)
+        told = output(host, "sudo -n cvtsudoers -e -f json /etc/sudoers")
+        return Sudo(parse_sudoers(told), tuple(elsewhere), parse_environment(told))
+
+
+def parse_sources(text: str) -> Iterator[str]:
+    """Parse lines of nsswitch.conf: where sudo looks besides its files, and what need not list whom it knows."""
+    for line in text.splitlines():
+        database, _, sources = line.partition("#")[0].strip().lower().partition(":")
+        known = {"files"} if database == "sudoers" else LISTED_WHOLE
+        named = re.sub(r"\[[^\]]*\]", " ", sources).split()  # what is in brackets is what to do next
+        yield from (f"{database}: {each}" for each in named if each not in known)
 
 
 def parse_sudoers(text: str) -> tuple[Grant, ...]:
-    """Parse ``cvtsudoers -e -f json``: every command that may be run as root, whichever host the entry is for.
+    """Parse ``cvtsudoers -e -f json``: every command that may be run, whichever host the entry is for.
+
+    Raises:
+        UnansweredError: it is no such JSON, an entry is not understood, or there is none.
+    """
+    with _understood():
+        specs = json.loads(text).get("User_Specs", [])
+        found = tuple(
+            Grant(principal, command, *_as_whom(entry), setenv=_option(entry, "setenv"))
+            for spec in specs
+            for entry in spec["Cmnd_Specs"]
+            for command in _commands(entry)
+            for principal in _principals(spec["User_List"])
+        )
+    if not found:
+        raise UnansweredError("cvtsudoers: sudoers grants nothing, though it was read by sudo")
+    return found
+
+
+def parse_environment(text: str) -> tuple[tuple[str, str], ...]:
+    """Parse ``cvtsudoers -e -f json``: who may hand down variables that programs go by, and which ``Defaults`` say so.
 
     Raises:
         UnansweredError: it is no such JSON, or an entry is not understood.
     """
-    try:
-        specs = json.loads(text).get("User_Specs", [])
+    with _understood():
         return tuple(
-            Grant(principal, command)
-            for spec in specs
-            for entry in spec["Cmnd_Specs"]
-            if _as_root(entry)
-            for command in _commands(entry)
-            for principal in _principals(spec["User_List"])
+            (principal, setting)
+            for entry in json.loads(text).get("Defaults", [])
+            for option in entry["Options"]
+            for setting in _settings(option)
+            for principal in _bound_to(entry.get("Binding"))
         )
+
+
+def _settings(option: Mapping[str, Any]) -> Iterator[str]:
+    if option.get("setenv") is True:
+        yield "setenv"
+    if option.get("env_keep") and option.get("operation") != "list_remove":
+        yield from (f"env_keep {each}" for each in option["env_keep"] if TELLING.fullmatch(each))
+
+
+def _bound_to(binding: Any) -> Iterator[str]:
+    """Whom ``Defaults`` are for: all, unless they name users; that of one for root may be for whoever becomes root."""
+    named = [*_principals(each for each in binding or [] if set(each) & set(PRINCIPALS))]
+    yield from named if named and not {"root", "#0"} & set(named) else ["ALL"]
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnansweredError(
             f"cvtsudoers: the answer is not understood: {type(error).__name__}: {str(error)[:200]}"
         ) from None
 
 
-def _as_root(entry: Mapping[str, Any]) -> bool:
-    """Whether it may be run as root: by default it is, and so it is where only a group is named."""
-    users = entry.get("runasusers")
-    return users is None or any(_may_be_root(each) for each in users)
+def _as_whom(entry: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Users and groups as which a command may be run: root, unless either is named."""
+    users, groups = entry.get("runasusers"), entry.get("runasgroups")
+    default = () if groups else ("root",)
+    return default if users is None else tuple(_principals(users)), tuple(each for each in _principals(groups or []))
 
 
-def _may_be_root(user: Mapping[str, Any]) -> bool:
-    if user.get("negated"):
-        return False
-    if not set(user) & {"username", "userid"}:
-        return True  # of a group or a netgroup it is not known that root is none of it
-    return user.get("username") in ("root", "ALL") or str(user.get("userid")) == "0"
+def _option(entry: Mapping[str, Any], name: str) -> bool:
+    return any(each.get(name) is True for each in entry.get("Options", []))
 
 
 def _commands(entry: Mapping[str, Any]) -> Iterator[str]:
     yield from (str(each["command"]) for each in entry["Commands"] if not each.get("negated"))
 
 
-def _principals(listed: Any) -> Iterator[str]:
+def _principals(listed: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for each in listed:
         if not each.get("negated"):
             (key, value), *_ = ((key, value) for key, value in each.items() if key != "negated")
@@ -215,4 +279,6 @@ def _included(host: Host, patterns: str) -> Iterator[str]:
         listing = host.run(shlex.join(["find", "-H", folder, "-maxdepth", "1", "-name", name, "-printf", r"%P\0"]))
         if listing.rc != 0 and "No such file or directory" not in listing.stderr:
             raise UnansweredError(f"{folder} may not be read: {listing.stderr.strip() or 'no reason'}")
-        yield from (f"{folder}/{each}" for each in sorted(filter(None, listing.stdout.split("\0"))))
+        found = sorted(filter(None, listing.stdout.split("\0")))
+        # Unlike find's, a pattern of sshd's does not match what begins with a dot, such as what an editor has left.
+        yield from (f"{folder}/{each}" for each in found if not each.startswith(".") or name.startswith("."))

@@ -12,32 +12,53 @@ from opsverify.probes.privileges import Accounts, Grant, SshDaemon, Sudo
 from opsverify.rules.statements import complete
 
 # Whoever is in one of these may do as root: by mounting the host into a container, or by writing to its disks.
-ROOT_GROUPS = ("docker", "lxd", "incus-admin", "disk")
-# What sshd must say, and what the same means below a Match; keys are what is left.
+ROOT_GROUPS = ("docker", "lxd", "incus-admin", "libvirt", "disk")
+# What sshd must say, or not know at all, and what the same means below a Match; keys are what is left.
 SSH_SETTINGS = {
     "permitrootlogin": "no",
     "passwordauthentication": "no",
     "permitemptypasswords": "no",
     "kbdinteractiveauthentication": "no",
+    "hostbasedauthentication": "no",
+    "kerberosauthentication": "no",
+    "gssapiauthentication": "no",
 }
+OF_SOME_BUILDS = ("kerberosauthentication", "gssapiauthentication")
+
 SSH_SYNONYMS = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
 WILDCARD = re.compile(r"(?<!\\)[*?\[]|^\^|^\S+ \^.*\$$")  # or a regular expression, from ^ to $
-# Programs that give a shell, or another file than they were meant for, to whoever may choose their arguments.
-SHELLS = re.compile(
-    r"(ba|da|a|z|k|c|tc|fi)?sh|busybox|su|sudo|sudoedit|env|xargs|nsenter|chroot|unshare|setpriv|runuser|python[0-9.]*"
-    r"|perl[0-9.]*|ruby[0-9.]*|lua[0-9.]*|node|php[0-9.]*|g?awk|mawk|find|tar|zip"
-    r"|cp|mv|dd|tee|install|ln|chmod|chown|rsync|scp|ssh|mount|docker|podman|ctr|crictl|kubectl|systemctl|systemd-run"
-    r"|apt|apt-get|dpkg|rpm|dnf|yum|pip[0-9.]*|npm|gdb|strace|tcpdump|visudo|crontab|at|useradd|usermod|passwd"
+# Programs that give a shell, or run another program, to whoever starts them.
+STARTERS = re.compile(
+    r"(ba|da|a|z|k|c|tc|fi)?sh|busybox|su|sudo|env|nsenter|chroot|unshare|setpriv|runuser|setsid|nohup|nice|ionice|time"
+    r"|timeout|stdbuf|watch|python[0-9.]*|perl[0-9.]*|ruby[0-9.]*|lua[0-9.]*|node|php[0-9.]*|irb"
 )
-# These let whoever uses them start a shell from within, on whichever file they were opened.
-INTERACTIVE = re.compile(r"less|more|most|man|vim?|view|vimdiff|nano|pico|emacs|ed")
+# Programs that give a shell, or another file than they were meant for, to whoever may choose their arguments.
+CHOSEN = re.compile(
+    r"sudoedit|xargs|g?awk|mawk|sed|find|tar|zip|cp|mv|dd|tee|install|ln|chmod|chown|rsync|scp|ssh|s?ftp|mount|docker"
+    r"|podman|nerdctl|ctr|crictl|kubectl|helm|systemctl|systemd-run|journalctl|apt|apt-get|dpkg|rpm|dnf|yum|snap"
+    r"|pip[0-9.]*|npm|gdb|strace|ltrace|tcpdump|nmap|socat|nc|ncat|curl|wget|git|make|gcc|openssl|psql|mysql|sqlite3"
+    r"|ansible(-playbook)?|crontab|at|useradd|usermod|gpasswd|passwd|chpasswd|insmod|modprobe|debugfs|ip|flock"
+)
+# These let whoever uses them start a shell from within, or make himself root, on whichever file they were opened.
+INTERACTIVE = re.compile(
+    r"(less|more|most|man|vim?|view|vimdiff|nano|pico|emacs|ed|vipw|vigr|visudo(?! -c)|script|screen|tmux)( .*)?"
+    r"|crontab .*-e.*|passwd root|systemctl (-\S+ )*edit( .*)?"
+)
+# Who writes these says who is root, or what root runs.
+RULING = re.compile(
+    r"/etc/((passwd|shadow|group|gshadow|sudoers|doas\.conf|crontab|anacrontab|profile|environment|ld\.so\.preload"
+    r"|nsswitch\.conf)-?|(sudoers\.d|cron\.[a-z]+|pam\.d|profile\.d|systemd|ld\.so\.conf\.d|ssh)/.*)|/root/.*|/var/spool/.*"
+)
 # What Docker leaves to every container; anything beyond it has to be given.
 USUAL_CAPABILITIES = {
     *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW"),
     *("SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
 }
+UNCONFINED = re.compile(r"unconfined\Z|\Alabel[=:]disable\Z")
+ROOT = re.compile(r"(root|[+-]?0+)?")  # as an image or the engine may write it
 ENGINE_SOCKET = re.compile(
-    r".*/(docker|podman|containerd|crio)\.sock|(/var)?/run(/docker|/podman|/containerd|/crio)?|/"
+    r".*/(docker|cri-dockerd|dockershim|buildkitd|podman|containerd|crio)\.sock"
+    r"|(/var)?/run(/docker|/podman|/containerd|/crio|/user(/\d+(/docker|/podman)?)?)?|/"
 )
 
 
@@ -53,11 +74,11 @@ def nobody_is_root_by_accident(
     ``containers`` is None on a host that is said to have no engine.
 
     Raises:
-        InsufficientFactsError: nothing is found, but sudo goes by more than its files, which is not seen here; or of a
+        InsufficientFactsError: nothing is found, but accounts, sudo or doas go by more than is seen here; or of a
             container it is not known how it is confined.
     """
     seen = [*_administrators_alone_are_root(accounts, sudo, {"root", *administrators}), *_ssh_takes_keys_alone(ssh)]
-    lacking = [f"sudo also goes by {each}, which is not seen from here" for each in sudo.elsewhere]
+    lacking = [f"{each}: it may make others root, which is not seen from here" for each in sudo.elsewhere]
     if containers is not None:
         known = [(each.name, _loose(each.confinement)) for each in containers if each.confinement is not None]
         lacking += [
@@ -75,9 +96,12 @@ def _administrators_alone_are_root(accounts: Accounts, sudo: Sudo, listed: Colle
     superusers = [each for each in accounts.superusers if each not in listed]
     count = len(accounts.superusers)
     yield none_of("accounts with number 0 besides root", superusers, seen=count, of="accounts with number 0")
-    powerful = [each for each in sudo.grants if _powerful(each.command)]
-    others = {found for each in powerful for found in _unlisted(each, accounts, listed)}
+    powerful = [each for each in sudo.grants if _as_root(each, accounts, listed) and _powerful(each)]
+    others = {found for each in powerful for found in _unlisted(each.principal, _shown(each), accounts, listed)}
     yield none_of("sudo for anything, by others than administrators", others, seen=len(sudo.grants), of="grants")
+    telling = {found for who, what in sudo.environment for found in _unlisted(who, what, accounts, listed)}
+    count = len(sudo.environment)
+    yield none_of("sudo with variables that programs go by", telling, seen=count, of="settings of such variables")
     groups = [group for group in ROOT_GROUPS if accounts.of(group) is not None]
     members = [f"{each} ({group})" for group in groups for each in accounts.of(group) or () if each not in listed]
     yield none_of("members of groups that are as good as root", members, seen=len(groups), of="such groups")
@@ -85,7 +109,7 @@ def _administrators_alone_are_root(accounts: Accounts, sudo: Sudo, listed: Colle
 
 def _ssh_takes_keys_alone(ssh: SshDaemon) -> Iterator[Observation]:
     for keyword, wanted in SSH_SETTINGS.items():
-        found = ssh.settings.get(keyword, "not set")
+        found = ssh.settings.get(keyword, "no" if keyword in OF_SOME_BUILDS else "not set")
         yield holds(f"sshd: {keyword}", found, wanted, found == wanted)
     loosened = [
         str(each)
@@ -95,36 +119,61 @@ def _ssh_takes_keys_alone(ssh: SshDaemon) -> Iterator[Observation]:
     yield none_of("sshd: loosened for some", loosened, seen=len(ssh.conditional), of="settings below a Match")
 
 
-def _powerful(command: str) -> bool:
-    """Whether a command of sudoers lets its user do anything: ALL, a wildcard, a folder, a shell with any arguments."""
-    path, _, arguments = command.partition(" ")
-    if not path.startswith("/"):
-        return path not in ("sudoedit", "list") or WILDCARD.search(command) is not None
-    if path.endswith("/") or WILDCARD.search(command):
+def _as_root(grant: Grant, accounts: Accounts, listed: Collection[str]) -> bool:
+    """Whether a grant is to be root, or somebody who may become root; of a group it is not known who is in it."""
+    members = {each for group in ROOT_GROUPS for each in accounts.of(group) or ()}
+    root = {"ALL", "#0", *listed, *members}
+    groups = {"ALL", *(f"#{number}" for number, name in accounts.numbers.items() if name in ROOT_GROUPS), *ROOT_GROUPS}
+    as_root = any(each in root or each.startswith(("%", "+")) for each in grant.users)
+    return as_root or any(each.removeprefix("%") in groups for each in grant.groups)
+
+
+def _powerful(grant: Grant) -> bool:
+    """Whether a grant lets its user do anything: ALL, a wildcard, a folder, a shell, a variable of his own."""
+    path, _, arguments = grant.command.partition(" ")
+    if grant.setenv or WILDCARD.search(grant.command):
         return True
+    if not path.startswith("/"):
+        return path not in ("sudoedit", "list") or any(map(RULING.fullmatch, arguments.split()))
     name = path.rpartition("/")[2]
-    return bool(INTERACTIVE.fullmatch(name) or (not arguments and SHELLS.fullmatch(name)))
+    if not name or INTERACTIVE.fullmatch(f"{name} {arguments}".rstrip()):
+        return True
+    if STARTERS.fullmatch(name):
+        return _starts_a_shell(arguments)
+    return not arguments and CHOSEN.fullmatch(name) is not None
 
 
-def _unlisted(grant: Grant, accounts: Accounts, listed: Collection[str]) -> Iterator[str]:
-    """Who may use a grant and is no administrator."""
-    principal = grant.principal
+def _starts_a_shell(arguments: str) -> bool:
+    """Whether a program that starts others is given nothing to start, another such program, or root's own shell."""
+    words = [each for each in arguments.split() if re.search("[A-Za-z]", each) and not re.match(r"-|\w+=", each)]
+    named = [each.rpartition("/")[2] for each in words]
+    return not named or any(each == "root" or STARTERS.fullmatch(each) for each in named)
+
+
+def _shown(grant: Grant) -> str:
+    as_whom = ":".join(filter(None, (",".join(grant.users), ",".join(grant.groups))))
+    others = "" if {"root", "ALL"} & set(grant.users) else f"({as_whom}) "
+    return f"{others}{'SETENV: ' if grant.setenv and grant.command != 'ALL' else ''}{grant.command}"
+
+
+def _unlisted(principal: str, what: str, accounts: Accounts, listed: Collection[str]) -> Iterator[str]:
+    """Who among those that a principal stands for is no administrator."""
     if re.match(r"%[^:]", principal):
         members = accounts.of(principal[1:]) or ()
-        yield from (f"{each} ({principal}): {grant.command}" for each in members if each not in listed)
+        yield from (f"{each} ({principal}): {what}" for each in members if each not in listed)
     elif principal not in listed and principal != "#0":
-        yield f"{'everybody' if principal == 'ALL' else principal}: {grant.command}"
+        yield f"{'everybody' if principal == 'ALL' else principal}: {what}"
 
 
 def _loose(confinement: Confinement) -> dict[str, list[str]]:
     """What is loose about a container, by what it means."""
     sockets = [each for each in confinement.mounts if ENGINE_SOCKET.fullmatch(each.rstrip("/") or "/")]
     return {
-        "that run as root": ["root"] if confinement.user.partition(":")[0] in ("", "0", "root") else [],
+        "that run as root": ["root"] if ROOT.fullmatch(confinement.user.partition(":")[0]) else [],
         "that are privileged": ["privileged"] if confinement.privileged else [],
         "with capabilities beyond the usual ones": sorted(confinement.added - USUAL_CAPABILITIES),
         "that see the engine's socket": sockets,
         "in a namespace of the host": list(confinement.host_namespaces),
-        "without seccomp or AppArmor": [each for each in confinement.security if each.endswith("unconfined")],
+        "without seccomp, AppArmor or SELinux": [each for each in confinement.security if UNCONFINED.search(each)],
         "with devices of the host": list(confinement.devices),
     }

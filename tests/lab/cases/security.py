@@ -91,7 +91,13 @@ FAULTS = [
     ),
     Fault(
         "sudo for a shell",
-        lambda: faults.sudoers("User_Alias NIGHT = games\nNIGHT ALL = /bin/bash"),
+        lambda: faults.sudoers("User_Alias NIGHT = games\nNIGHT ALL = /bin/su -"),
+        ROOT,
+        lane="privileges",
+    ),
+    Fault(
+        "sudo as an administrator, and with a variable that programs load by",
+        lambda: faults.sudoers("Defaults:games env_keep += LD_PRELOAD\ngames ALL = (twieczorek) /bin/bash"),
         ROOT,
         lane="privileges",
     ),
