@@ -168,7 +168,9 @@ def test_a_stamp_without_a_year_is_the_latest_there_was(now: str, stamp: str, mo
 
 
 def test_a_day_is_asked_for_in_both_ways_to_write_it() -> None:
-    assert parse_clock("1793534400+0000").days() == ["2026-10-31T", "Oct 31 ", "2026-11-01T", "Nov  1 "]
+    days = parse_clock("1793534400+0000").days()
+    assert days[:4] == ["2026-10-30T", "2026-10-31T", "2026-11-01T", "2026-11-02T"]
+    assert days[4:] == ["Oct 31 ", "Nov  1 "]
 
 
 @pytest.mark.parametrize("text", ["", "1793534400", "now+0000", "1793534400+00"])
@@ -271,6 +273,19 @@ def test_a_log_that_was_just_rotated_is_as_new_as_what_was_rotated() -> None:
     assert (found.newest, found.own) == (NOW - timedelta(hours=1), True)
 
 
+def test_of_two_logs_that_which_is_written_is_the_log() -> None:
+    found = asked(Machine(secure=(900, line(900, FAILED)), auth_log=(0, line(0, LOGIN))))
+    assert found is not None
+    assert (found.name, found.own) == ("/var/log/auth.log", True)
+
+
+@pytest.mark.parametrize("ending", ["xz", "zst", "bz2"])
+def test_what_was_packed_today_and_cannot_be_read_is_an_error(ending: str) -> None:
+    rotated = {f"auth_log_1_{ending}": (20.0, "x"), f"auth_log_2_{ending}": (200.0, "x")}
+    with pytest.raises(UnansweredError, match=rf"/var/log/auth\.log\.1\.{ending}: packed"):
+        asked(Machine(auth_log=(0, line(0, LOGIN)), **rotated))
+
+
 def test_an_empty_log_has_no_newest_entry() -> None:
     found = asked(Machine(auth_log=(0, "")))
     assert found is not None
@@ -340,6 +355,9 @@ def login(hours: float = 0, source: str = "192.0.2.7") -> Login:
         (log(failed(60), failed(60)), False),
         (log(failed(60), failed(60, source="192.0.2.8")), True),
         (log(failed(60), failed(60, hours=25)), True),
+        (log(failed(101, hours=-2)), False),
+        (log(failed(11, hours=24.2), accepted=(login(hours=23.9),)), False),
+        (log(failed(11, hours=25.1), accepted=(login(hours=25),)), True),
         (log(failed(10), accepted=(login(),)), True),
         (log(failed(11), accepted=(login(),)), False),
         (log(failed(6), failed(5), accepted=(login(),)), False),

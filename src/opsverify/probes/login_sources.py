@@ -57,9 +57,13 @@ class Clock:
             raise UnansweredError(f"this time stamp is not understood: {stamp[:60]!r}") from None
 
     def days(self) -> list[str]:
-        """How the lines of the last 24 hours begin: their days, in both ways to write them."""
-        days = sorted({(self.now - WINDOW).date(), self.now.date()})
-        return [written for each in days for written in (f"{each:%Y-%m-%d}T", f"{each:%b} {each.day:2d} ")]
+        """How the lines of the last 24 hours begin: their days, in both ways to write them.
+
+        A stamp with a zone of its own may be of another day than it is here: the log daemon's zone need not be ours.
+        """
+        here = sorted({(self.now - WINDOW).date(), self.now.date()})
+        anywhere = [here[0] - timedelta(days=1), *here, here[-1] + timedelta(days=1)]
+        return [f"{each:%Y-%m-%d}T" for each in anywhere] + [f"{each:%b} {each.day:2d} " for each in here]
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,11 @@ class _File:
     @property
     def packed(self) -> bool:
         return self.path.endswith(".gz")
+
+    @property
+    def readable(self) -> bool:
+        """Whether it is text, or packed in a way that can be read here."""
+        return not self.path.endswith((".xz", ".bz2", ".zst", ".lz4", ".Z"))
 
 
 def newest_source(host: Host) -> Source | None:
@@ -128,11 +137,13 @@ def parse_clock(text: str) -> Clock:
 
 def _from_files(host: Host, clock: Clock) -> Source | None:
     files = _files(host)
-    main = next((each for each in files if each.path.rpartition("/")[2] in NAMES), None)
-    if main is None:
+    main = files[-1] if files else None
+    if main is None or main.path.rpartition("/")[2] not in NAMES:
         return None
     young = [each for each in files if each is main or clock.now - each.modified <= WINDOW]  # the oldest first
     written = [each for each in young if each.size]
+    if unread := [each.path for each in written if not each.readable]:
+        raise UnansweredError(f"{', '.join(unread)}: packed in a way that is not read here (only gzip is)")
     if not written:
         return Source(main.path, None, None, ())
     lines = "".join(_lines(host, clock, each) for each in written)
@@ -142,12 +153,12 @@ def _from_files(host: Host, clock: Clock) -> Source | None:
 
 def _files(host: Host) -> list[_File]:
     """auth.log (or secure) and what was rotated of it, in the order in which they were written."""
-    named = ["-regex", rf"{FOLDER}/\(auth\.log\|secure\)[-.0-9gz]*"]
+    named = ["-regex", rf"{FOLDER}/\(auth\.log\|secure\)[-.0-9a-zA-Z]*"]
     question = ["find", "-H", FOLDER, "-maxdepth", "1", "-type", "f", *named, "-printf", r"%s\t%T@\t%P\0"]
     found = []
     for line in filter(None, output(host, shlex.join(question)).split("\0")):
         size, modified, name = [*line.split("\t", 2), "", ""][:3]
-        if re.fullmatch(r"(auth\.log|secure)([.-][0-9]+)?(\.gz)?", name):
+        if re.fullmatch(r"(auth\.log|secure)([.-][0-9]+)*(\.(gz|xz|bz2|zst|lz4|Z))?", name):
             moment = datetime.fromtimestamp(float(modified), UTC)
             found.append(_File(f"{FOLDER}/{name}", int(size), moment))
     return sorted(found, key=lambda each: (each.path.rpartition("/")[2] in NAMES, each.modified))
@@ -200,7 +211,8 @@ def parse_lines(text: str, clock: Clock) -> Iterable[Entry]:
 def _from_journal(host: Host) -> Source | None:
     if host.run("command -v journalctl").rc != 0:
         return None
-    asked = host.run(ASK_JOURNAL.format("-24h", " ".join(f"-t {each}" for each in PROGRAMS)))
+    # An hour more than is judged: what failed within the hour before a login.
+    asked = host.run(ASK_JOURNAL.format("-25h", " ".join(f"-t {each}" for each in PROGRAMS)))
     if "No journal files were found" in asked.stderr:
         return None
     if asked.rc != 0 or "insufficient permissions" in asked.stderr or "not seeing messages" in asked.stderr:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from opsverify.errors import InsufficientFactsError
-from opsverify.judgement import CLOCK_TOLERANCE, Limits, Observation, aged, holds, none_of, unmet, within
+from opsverify.judgement import Limits, Observation, aged, holds, none_of, unmet, within
 from opsverify.probes.logins import Failure, Login, LoginLog
 
 DAY, HOUR = timedelta(hours=24), timedelta(hours=1)
@@ -22,20 +22,25 @@ def nobody_guesses(log: LoginLog | None, limits: Limits, now: datetime) -> list[
     """
     if log is None:
         raise InsufficientFactsError("there is neither auth.log nor a journal, so nothing is known of failed logins")
-    worst = sorted(_by_source(log.failures, now - DAY, now).items(), key=lambda each: (-each[1], each[0]))
+    by_source = _by_source(log.failures)
+    counts = {
+        source: sum(each.count for each in failed if each.at >= now - DAY) for source, failed in by_source.items()
+    }
+    worst = sorted(((each, seen) for each, seen in counts.items() if seen), key=lambda each: (-each[1], each[0]))
     count = limits.failures_per_source
     offenders = [each for each in worst if not count.met(each[1])] or worst[:1]
     since = f"since {log.begins:%Y-%m-%d %H:%M} UTC" if log.begins and log.begins > now - DAY else "in 24 h"
     observations = [within(f"failed logins of {source} {since}", seen, count) for source, seen in offenders]
     if not worst:
         observations.append(within(f"failed logins of any source {since}", 0, count))
+    logins = [each for each in log.logins if each.at >= now - DAY]
     bursts = [
         f"{login.user} from {login.source} at {login.at:%Y-%m-%d %H:%M} UTC after {failed} failures"
-        for login in log.logins
-        if not limits.burst_failures.met(failed := _just_before(log.failures, login))
+        for login in logins
+        if not limits.burst_failures.met(failed := _just_before(by_source.get(login.source, []), login))
     ]
     name = "logins that succeeded after a burst of failures within an hour"
-    observations.append(none_of(name, bursts, seen=len(log.logins), of="logins"))
+    observations.append(none_of(name, bursts, seen=len(logins), of="logins"))
     if not unmet(observations):
         _sighted(log, now)
     return observations
@@ -89,16 +94,14 @@ def _newest(log: LoginLog) -> str:
     return f"its newest entry is of {log.newest:%Y-%m-%d %H:%M} UTC" if log.newest else "it is empty"
 
 
-def _by_source(failures: Iterable[Failure], since: datetime, until: datetime) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _by_source(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
+    """The failures of each source; those that lie in the future count too, for a clock may be wrong."""
+    found: dict[str, list[Failure]] = {}
     for each in failures:
-        if since <= each.at <= until + CLOCK_TOLERANCE:
-            found[each.source] = found.get(each.source, 0) + each.count
+        found.setdefault(each.source, []).append(each)
     return found
 
 
 def _just_before(failures: Iterable[Failure], login: Login) -> int:
     """How often the source of a login failed within the hour before it."""
-    return sum(
-        each.count for each in failures if each.source == login.source and login.at - HOUR <= each.at <= login.at
-    )
+    return sum(each.count for each in failures if login.at - HOUR <= each.at <= login.at)
