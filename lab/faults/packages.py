@@ -49,6 +49,11 @@ def release_until(moment: str) -> contextlib.AbstractContextManager[None]:
     return on_node(f"apt-archive security 1.1 '{moment}'", "apt-archive")
 
 
+def security_of(release: str) -> contextlib.AbstractContextManager[None]:
+    """The security archive is that of another release of Debian, which the host was upgraded from."""
+    return on_node(f"apt-archive security 1.1 'now + 7 days' {release}", "apt-archive")
+
+
 def archives_out_of_reach(seconds: float) -> contextlib.AbstractContextManager[None]:
     """The archives answer no longer; the lists are that old when their refresh was tried last, in vain."""
     tried = "apt-get -qq update > /dev/null 2>&1"

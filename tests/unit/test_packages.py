@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from opsverify.probes.packages import (
     Update,
     parse_archives,
     parse_installed,
+    parse_release,
     parse_releases,
     parse_versions,
 )
@@ -26,7 +28,9 @@ from opsverify.rules import patches
 LimitsOf = Callable[[str], Limits]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECURITY = Archive(
-    "http://security.debian.org/debian-security bookworm-security/main amd64 Packages", "Debian-Security"
+    "http://security.debian.org/debian-security bookworm-security/main amd64 Packages",
+    "Debian-Security",
+    codename="bookworm-security",
 )
 OTHER = Archive("http://deb.debian.org/debian bookworm/main amd64 Packages", "Debian", "stable")
 NAMES = {"libc6:amd64": False, "tzdata": False, "tini": False, "zlib1g:amd64": True}
@@ -63,6 +67,35 @@ def test_the_archives_of_a_real_host(captured: Callable[[str], str]) -> None:
 )
 def test_an_archive_is_for_security_by_its_names(archive: Archive, security: bool) -> None:
     assert archive.security is security
+
+
+@pytest.mark.parametrize(
+    ("archive", "release", "good"),
+    [
+        (Archive("x", "Debian-Security", "oldstable-security", "bookworm-security"), "bookworm", True),
+        (Archive("x", "Debian-Security", "oldoldstable", "buster"), "buster", True),
+        (Archive("x", "Ubuntu", "jammy-security", "jammy"), "jammy", True),
+        (Archive("x", "Debian-Security", "oldoldstable-security", "bullseye-security"), "bookworm", False),
+    ],
+)
+def test_an_archive_is_of_a_release_by_its_names(archive: Archive, release: str, good: bool) -> None:
+    assert archive.of((release,)) is good
+
+
+def test_the_names_of_a_release() -> None:
+    assert parse_release("ID=linuxmint\nVERSION_CODENAME=victoria\nUBUNTU_CODENAME='jammy'\n") == ("victoria", "jammy")
+    assert parse_release('VERSION_CODENAME="bookworm"') == ("bookworm",)
+    with pytest.raises(UnansweredError, match="/etc/os-release"):
+        parse_release("ID=x\nVERSION_CODENAME=\n")
+
+
+@pytest.mark.parametrize("own", ["amd64", "arm64"])
+def test_of_two_architectures_each_has_its_own_table(own: str) -> None:
+    other = "amd64" if own == "arm64" else "arm64"
+    update = f"     1.1 500\n        500 {SECURITY.index}\n"
+    text = TABLE.format(OLD) + TABLE.format(update + OLD).replace("tool", f"tool:{other}")
+    found = parse_versions(text, {"tool:amd64": False, "tool:arm64": False}, [SECURITY])
+    assert [each.package for each in found] == [f"tool:{other}"]
 
 
 def test_the_versions_of_a_real_host_that_lacks_nothing(captured: Callable[[str], str]) -> None:
@@ -172,7 +205,7 @@ def test_hostile_tables_are_understood_or_refused(text: str) -> None:
 
 
 def packages(*updates: Update, archives: tuple[Archive, ...] = (OTHER, SECURITY)) -> Packages:
-    return Packages(200, ("bash",), archives, updates)
+    return Packages(("bookworm",), 200, ("bash",), archives, updates)
 
 
 def release(hours: float = 1, days: float | None = 7, signed: bool = True) -> Release:
@@ -198,6 +231,7 @@ def test_nothing_pending_by_lists_that_can_be_trusted(limits_of: LimitsOf) -> No
     [
         ((OTHER,), [release()]),
         ((), [release()]),
+        ((replace(SECURITY, codename="bullseye-security"),), [release()]),
         ((SECURITY,), []),
         ((SECURITY,), [release(25)]),
         ((SECURITY,), [release(), release(25)]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,6 +35,10 @@ class Archive:
         named = any(re.search(r"(^|[-/])security$", each) for each in (self.suite, self.codename))
         return named or self.label == "Debian-Security"
 
+    def of(self, release: Collection[str]) -> bool:
+        """Whether it is of a release of the system, by one of its names (``bookworm``)."""
+        return any(re.split("[-/]", each)[0] in release for each in (self.suite, self.codename))
+
 
 @dataclass(frozen=True)
 class Update:
@@ -51,8 +55,12 @@ class Update:
 
 @dataclass(frozen=True)
 class Packages:
-    """What is installed (a count), what of it is held, and what of it the security archives have newer."""
+    """What is installed (a count), what of it is held, and what of it the security archives have newer.
 
+    ``release`` are the names by which the system calls itself, such as ``bookworm``.
+    """
+
+    release: tuple[str, ...]
     installed: int
     held: tuple[str, ...]
     archives: tuple[Archive, ...]
@@ -80,6 +88,7 @@ def packages(host: Host) -> Packages:
         listed = parse_installed(
             output(host, r"dpkg-query -f '${db:Status-Want}\t${db:Status-Status}\t${binary:Package}\n' -W")
         )
+        release = parse_release(output(host, "cat /etc/os-release"))
         archives = parse_archives(output(host, "apt-cache policy"))
         names = sorted(listed)
         updates: list[Update] = []
@@ -88,7 +97,19 @@ def packages(host: Host) -> Packages:
             table = output(host, shlex.join(["apt-cache", "policy", *some]))
             updates += parse_versions(table, {name: listed[name] for name in some}, archives)
         held = tuple(name for name in names if listed[name])
-        return Packages(len(listed), held, archives, tuple(updates))
+        return Packages(release, len(listed), held, archives, tuple(updates))
+
+
+def parse_release(text: str) -> tuple[str, ...]:
+    """Parse ``/etc/os-release``: the names of the release, that of the system which a derivative is made of included.
+
+    Raises:
+        UnansweredError: it has none.
+    """
+    found = re.findall(r"^(?:[A-Z]+_)?CODENAME=[\"']?([a-z][a-z0-9-]*)[\"']?[ \t\r]*$", text, re.MULTILINE)
+    if not found:
+        raise UnansweredError("/etc/os-release: no name of a release (VERSION_CODENAME) in it")
+    return tuple(dict.fromkeys(found))
 
 
 def parse_installed(text: str) -> dict[str, bool]:
@@ -137,8 +158,11 @@ def parse_versions(text: str, held: dict[str, bool], archives: Sequence[Archive]
     security = {each.index for each in archives if each.security}
     found = []
     seen = set()
-    for name, lines in _blocks(text):
-        asked = name if name in held else next((each for each in held if each.partition(":")[0] == name), None)
+    blocks = list(_blocks(text))
+    # apt leaves out the architecture where it is the system's own.
+    own = {each.partition(":")[0]: each for each in held if each not in {name for name, _ in blocks}}
+    for name, lines in blocks:
+        asked = name if name in held else own.get(name)
         if asked is None:
             raise UnansweredError(f"apt-cache policy: {name!r} was not asked for")
         seen.add(asked)

@@ -16,15 +16,17 @@ def security_updates_installed(
     """No installed package has a newer version in a security archive, whether it is held, pinned or kept back.
 
     Raises:
-        InsufficientFactsError: nothing is pending, but the lists are too old or have run out, or none is a security
-            archive's: then they could not have said so.
+        InsufficientFactsError: nothing is pending, but the lists are too old or have run out, or none is of a security
+            archive for this release: then they could not have said so.
     """
-    security = tuple(each.index for each in packages.archives if each.security)
+    security = tuple(each.index for each in packages.archives if each.security and each.of(packages.release))
     pending = map(str, packages.security_updates)
     observations = [
         none_of("security updates not installed", pending, seen=packages.installed, of="installed packages"),
         holds("held packages", packages.held or "none", "listed", met=True),
-        holds("security archives among apt's sources", security or "none", "at least one", met=bool(security)),
+        holds(
+            f"security archives of {' or '.join(packages.release)}", security or "none", "at least one", bool(security)
+        ),
     ]
     if packages.security_updates:
         return observations

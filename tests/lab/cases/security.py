@@ -35,6 +35,12 @@ FAULTS = [
     ),
     Fault("a release that has run out", lambda: faults.release_until("1 hour ago"), PACKAGES, lane="packages"),
     Fault(
+        "the security archive of the release before",
+        lambda: faults.security_of("bullseye"),
+        {"SEC-UPD-01-node": "error"},
+        lane="packages",
+    ),
+    Fault(
         "archives out of reach when lists were to be refreshed",
         lambda: faults.archives_out_of_reach(3),
         PACKAGES,
