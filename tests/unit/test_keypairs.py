@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from opsverify.attestations import Attestation
 from opsverify.errors import UnansweredError
 from opsverify.judgement import Limits, unmet
 from opsverify.probes.documents import Attested
-from opsverify.probes.keypairs import Entry, parse_listing, parse_mode
+from opsverify.probes.keypairs import Entry, key_pairs, parse_listing, parse_mode
 from opsverify.rules.security import key_access_is_tight
 
 LimitsOf = Callable[[str], Limits]
@@ -45,6 +47,28 @@ def test_what_find_says_of_a_folder() -> None:
     ]
     assert [each.owner for each in found if each.owner != "root"] == ["1234"]
     assert found[2].path == r"/keys/e\033[2J\\x"
+
+
+@pytest.mark.parametrize(
+    ("rc", "out", "err", "found"),
+    [
+        (0, LISTING, "", 8),
+        (1, "", "find: '/keys': No such file or directory\n", 0),
+        (1, "", "sudo: a password is required\n", None),
+        (1, LISTING, "find: '/keys/gone': No such file or directory\n", None),
+        (1, "", "find: '/keys': Permission denied\n", None),
+    ],
+)
+def test_a_folder_that_is_not_there_is_a_fact_and_one_that_may_not_be_listed_an_error(
+    rc: int, out: str, err: str, found: int | None
+) -> None:
+    answer = SimpleNamespace(rc=rc, stdout=out, stdout_bytes=out.encode(), stderr=err)
+    host: Any = SimpleNamespace(name="there", run=lambda *_: answer)
+    if found is None:
+        with pytest.raises(UnansweredError, match="host there: /keys may not be listed"):
+            key_pairs(host, "/keys")
+    else:
+        assert len(key_pairs(host, "/keys")) == found
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ DUMP = re.compile(r"^backup_([0-9]{8}_[0-9]{6})\.(sql\.gz|dump)\Z")
 SIDE_BY_SIDE = 6
 LISTED = r"%s\t%T@\t%C@\t%i\t%P\0"
 # Packet tags (RFC 4880, 4.3): 1 and 3 carry a session key, 18 and 20 are encrypted data.
-KEY_TAGS, DATA_TAGS = {1, 3}, {18, 20}
+KEY_TAGS, DATA_TAGS, MARKER_TAG = {1, 3}, {18, 20}, 10
 SECRET_KEY_TAGS = {5, 7}
 PRIVATE_KEY = "BEGIN ([A-Z0-9]+ )*PRIVATE KEY"
 
@@ -68,8 +68,8 @@ class Encryption:
 
     @property
     def encrypted(self) -> bool:
-        """A session key, encrypted data, and a packet sequence that is whole."""
-        whole = self.status == 0 and not self.missing
+        """A session key, encrypted data, a packet sequence that is whole, and nothing that is plain beside them."""
+        whole = self.status == 0 and not self.missing and not self.tags - KEY_TAGS - DATA_TAGS - {MARKER_TAG}
         return whole and bool(self.tags & KEY_TAGS) and bool(self.tags & DATA_TAGS)
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
-from opsverify.probes import about, absent, output
+from opsverify.probes import about
 
 # inode, blocks, mode, links, owner, group, size (or the numbers of a device), time, name
 LISTED = re.compile(
     r" *[0-9]+ +[0-9]+ (?P<kind>[-dlpscbD])(?P<mode>[-rwxsStT]{9}) +[0-9]+ (?P<owner>\S+) +(?P<group>\S+) "
     r"+[0-9]+(, +[0-9]+)? [A-Z][a-z]{2} [ 0-9][0-9] ( [0-9]{4}|[0-9]{2}:[0-9]{2}) (?P<path>/.*)"
 )
+GONE = "find: .?{}.?: No such file or directory"  # with the quotes of any locale
 KINDS = {"-": "file", "d": "folder", "l": "symbolic link"}
 
 
@@ -35,11 +36,18 @@ class Entry:
 
 
 def key_pairs(host: Host, folder: str) -> tuple[Entry, ...]:
-    """The folder and all that is below it, listed as root; empty where there is no such folder."""
+    """The folder and all that is below it, listed as root; empty where there is no such folder.
+
+    Whether it is there only root can tell: what is above it may be closed to everybody else, as it should be.
+    """
     with about(f"host {host.name}"):
-        if absent(host, folder):
+        listed = host.run("sudo -n find %s -ls", folder)
+        gone = re.fullmatch(GONE.format(re.escape(folder)), listed.stderr.strip())
+        if listed.rc == 1 and not listed.stdout and gone:
             return ()
-        return parse_listing(folder, output(host, "sudo -n find %s -ls", folder))
+        if listed.rc != 0:
+            raise UnansweredError(f"{folder} may not be listed as root: {listed.stderr.strip() or 'no reason'}")
+        return parse_listing(folder, bytes(listed.stdout_bytes).decode("utf-8", "backslashreplace"))
 
 
 def parse_listing(folder: str, text: str) -> tuple[Entry, ...]:
