@@ -95,6 +95,7 @@ from lab.faults.packages import (
     outdated_package,
     pinned_package,
     release_until,
+    security_of,
     superseded_update,
 )
 from lab.faults.privileges import key_pairs, member_of, second_root, sshd_setting, sudoers
@@ -230,6 +231,7 @@ __all__ = [
     "run_failed",
     "script",
     "second_root",
+    "security_of",
     "segment_missing",
     "segment_overwritten",
     "segment_short",

@@ -281,9 +281,10 @@ def test_of_two_logs_that_which_is_written_is_the_log() -> None:
 
 @pytest.mark.parametrize("ending", ["xz", "zst", "bz2"])
 def test_what_was_packed_today_and_cannot_be_read_is_an_error(ending: str) -> None:
-    rotated = {f"auth_log_1_{ending}": (20.0, "x"), f"auth_log_2_{ending}": (200.0, "x")}
+    machine = Machine(auth_log=(0, line(0, LOGIN)))
+    machine.files |= {f"/var/log/auth.log.1.{ending}": (20, "x"), f"/var/log/auth.log.2.{ending}": (200, "x")}
     with pytest.raises(UnansweredError, match=rf"/var/log/auth\.log\.1\.{ending}: packed"):
-        asked(Machine(auth_log=(0, line(0, LOGIN)), **rotated))
+        asked(machine)
 
 
 def test_an_empty_log_has_no_newest_entry() -> None:
