@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from opsverify import probes
 from opsverify.channels.guard import AS_ROOT, COMMANDS, NotAllowedError, admit
 
 GPG = (
@@ -320,6 +322,12 @@ def test_the_guard_never_breaks_whatever_it_is_asked(text: str) -> None:
 def test_no_interpreter_is_on_the_list_but_shells_that_only_parse() -> None:
     for name in ("dash", "zsh", "env", "xargs", "awk", "sed", "perl", "python3", "nc", "ssh", "docker", "tee"):
         assert name not in COMMANDS
+
+
+def test_nothing_may_be_asked_as_root_that_no_probe_asks() -> None:
+    sources = "".join(each.read_text(encoding="utf-8") for each in Path(probes.__file__).parent.glob("*.py"))
+    for granted in AS_ROOT:
+        assert f"sudo -n {granted}" in sources
 
 
 def test_what_may_be_asked_as_root_only_reads() -> None:
