@@ -132,7 +132,8 @@ def test_sudoers_that_are_not_understood_are_an_error(text: str) -> None:
         ("games", "/bin/su - root", (), "games: /bin/su - root"),
         ("games", "/usr/bin/sudo -i", (), "games: /usr/bin/sudo -i"),
         ("games", "/usr/bin/env A=/x bash", (), "games: /usr/bin/env A=/x bash"),
-        ("games", "/usr/sbin/chroot /", (), "games: /usr/sbin/chroot /"),
+        ("games", "/usr/sbin/chroot /srv", (), "games: /usr/sbin/chroot /srv"),
+        ("games", "/usr/bin/timeout 5m nice -n 5 bash", (), "games: /usr/bin/timeout 5m nice -n 5 bash"),
         ("games", "/usr/bin/nsenter -t 1 -m", (), "games: /usr/bin/nsenter -t 1 -m"),
         ("games", "/usr/bin/crontab -e", (), "games: /usr/bin/crontab -e"),
         ("games", "/usr/sbin/visudo", (), "games: /usr/sbin/visudo"),
@@ -160,6 +161,8 @@ def test_sudoers_that_are_not_understood_are_an_error(text: str) -> None:
         ("games", "/bin/bash /opt/fixed.sh", (), None),
         ("games", "/opt/tokenswap/restart", (), None),
         ("games", "/bin/bash -c id", (), None),
+        ("games", "/usr/bin/env python3 /opt/x.py bash", (), None),
+        ("games", "/usr/sbin/chroot /srv /opt/x", (), None),
         ("games", "/bin/su - backup -c /opt/x", (), None),
         ("games", "/usr/sbin/visudo -c", (), None),
         ("games", "/usr/bin/crontab -l", (), None),
@@ -242,6 +245,11 @@ def test_an_account_with_number_0_and_members_of_the_group_docker_are_root() -> 
         known=accounts(passwd="toor:x:0:0::/:/bin/sh\neve:x:1002:998::/:/bin/sh\n", group="lxd:x:7:bob,ops\n")
     )
     assert [each.observed for each in found] == [("toor",), ("bob (lxd)", "eve (docker)")]
+
+
+def test_a_full_name_ends_no_line() -> None:
+    known = accounts(passwd="eve:x:1002:1002:Eve\x85\u2028:/:/bin/sh\n")
+    assert (known.superusers, judged(known=known)) == (("root",), [])
 
 
 @pytest.mark.parametrize(

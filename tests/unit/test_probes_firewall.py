@@ -209,6 +209,9 @@ class Machine:
     [
         ({}, True),
         ({"cat": (0, "ENABLED=no\n", "")}, False),
+        ({"cat": (0, "ENABLED=yes\nENABLED=no\n", "")}, False),
+        ({"cat": (0, '#ENABLED=no\nENABLED="yes"\n', "")}, True),
+        ({"cat": (0, "#ENABLED=yes\n", "")}, False),
         ({"system": (0, "", ""), "systemctl": (0, "enabled\n", "")}, True),
         ({"system": (0, "", ""), "systemctl": (1, "disabled\n", "")}, False),
         ({"system": (0, "", ""), "systemctl": (1, "masked\n", "")}, False),

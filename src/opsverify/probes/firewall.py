@@ -96,7 +96,8 @@ def parse_ufw(text: str) -> Ufw:
 
 def boot_enabled(host: Host) -> bool:
     """Whether ufw starts with the machine: ``ENABLED=yes`` in its configuration, and by systemd where that rules."""
-    configured = bool(re.search(r"^ENABLED=yes$", output(host, "cat /etc/ufw/ufw.conf"), re.MULTILINE))
+    said = re.findall(r"^\s*ENABLED=[\"']?(\w*)", output(host, "cat /etc/ufw/ufw.conf"), re.MULTILINE)
+    configured = said[-1:] == ["yes"]  # a shell reads it, so the last one counts
     if not _exists(host, "/run/systemd/system"):
         return configured
     unit = host.run("systemctl is-enabled ufw")  # its status says no to "disabled" and to "no such unit" alike

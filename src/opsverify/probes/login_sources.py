@@ -132,7 +132,10 @@ def parse_clock(text: str) -> Clock:
     if found is None:
         raise UnansweredError(f"date: this is not understood: {text.strip()[:60]!r}")
     offset = timedelta(hours=int(found[3]), minutes=int(found[4])) * (-1 if found[2] == "-" else 1)
-    return Clock(datetime.fromtimestamp(int(found[1]), timezone(offset)))
+    try:
+        return Clock(datetime.fromtimestamp(int(found[1]), timezone(offset)))
+    except (ValueError, OverflowError):
+        raise UnansweredError(f"date: there is no such moment: {text.strip()[:60]!r}") from None
 
 
 def _from_files(host: Host, clock: Clock) -> Source | None:

@@ -98,10 +98,11 @@ def parse_accounts(passwd: str, group: str) -> Accounts:
     Raises:
         UnansweredError: a line is not understood, or root is not among the accounts.
     """
-    users = [line.split(":") for line in passwd.splitlines()]
-    groups = [line.split(":") for line in group.splitlines()]
+    # Not `splitlines`: whoever may change his own full name could write what that takes for the end of a line.
+    users = [line.split(":") for line in passwd.split("\n") if line]
+    groups = [line.split(":") for line in group.split("\n") if line]
     for fields, count in [*((each, 7) for each in users), *((each, 4) for each in groups)]:
-        if len(fields) != count or not fields[2].isdigit():
+        if len(fields) != count or not fields[2].isdecimal():
             raise UnansweredError(f"getent: this line is not understood: {':'.join(fields)[:200]!r}")
     if "root" not in [name for name, *_ in users]:
         raise UnansweredError("getent passwd: there is no root among the accounts")

@@ -22,18 +22,17 @@ def nobody_guesses(log: LoginLog | None, limits: Limits, now: datetime) -> list[
     """
     if log is None:
         raise InsufficientFactsError("there is neither auth.log nor a journal, so nothing is known of failed logins")
+    since = _host_now(log, now) - DAY
     by_source = _by_source(log.failures)
-    counts = {
-        source: sum(each.count for each in failed if each.at >= now - DAY) for source, failed in by_source.items()
-    }
+    counts = {source: sum(each.count for each in failed if each.at >= since) for source, failed in by_source.items()}
     worst = sorted(((each, seen) for each, seen in counts.items() if seen), key=lambda each: (-each[1], each[0]))
     count = limits.failures_per_source
     offenders = [each for each in worst if not count.met(each[1])] or worst[:1]
-    since = f"since {log.begins:%Y-%m-%d %H:%M} UTC" if log.begins and log.begins > now - DAY else "in 24 h"
-    observations = [within(f"failed logins of {source} {since}", seen, count) for source, seen in offenders]
+    span = f"since {log.begins:%Y-%m-%d %H:%M} UTC" if log.begins and log.begins > since else "in 24 h"
+    observations = [within(f"failed logins of {source} {span}", seen, count) for source, seen in offenders]
     if not worst:
-        observations.append(within(f"failed logins of any source {since}", 0, count))
-    logins = [each for each in log.logins if each.at >= now - DAY]
+        observations.append(within(f"failed logins of any source {span}", 0, count))
+    logins = [each for each in log.logins if each.at >= since]
     bursts = [
         f"{login.user} from {login.source} at {login.at:%Y-%m-%d %H:%M} UTC after {failed} failures"
         for login in logins
@@ -92,6 +91,11 @@ def _own_login(log: LoginLog) -> list[Observation]:
 
 def _newest(log: LoginLog) -> str:
     return f"its newest entry is of {log.newest:%Y-%m-%d %H:%M} UTC" if log.newest else "it is empty"
+
+
+def _host_now(log: LoginLog, now: datetime) -> datetime:
+    """Now, by the host's own clock where that is behind: this session is on record, so the newest entry is of now."""
+    return min(now, log.newest) if log.own and log.newest else now
 
 
 def _by_source(failures: Iterable[Failure]) -> dict[str, list[Failure]]:

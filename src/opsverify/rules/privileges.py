@@ -139,15 +139,18 @@ def _powerful(grant: Grant) -> bool:
     if not name or INTERACTIVE.fullmatch(f"{name} {arguments}".rstrip()):
         return True
     if STARTERS.fullmatch(name):
-        return _starts_a_shell(arguments)
+        return _starts_a_shell(name, arguments.split())
     return not arguments and CHOSEN.fullmatch(name) is not None
 
 
-def _starts_a_shell(arguments: str) -> bool:
-    """Whether a program that starts others is given nothing to start, another such program, or root's own shell."""
-    words = [each for each in arguments.split() if re.search("[A-Za-z]", each) and not re.match(r"-|\w+=", each)]
-    named = [each.rpartition("/")[2] for each in words]
-    return not named or any(each == "root" or STARTERS.fullmatch(each) for each in named)
+def _starts_a_shell(name: str, words: Sequence[str]) -> bool:
+    """Whether a program that starts others is given nothing to start, or root, or another one that is given nothing."""
+    ahead = iter(words[1:] if name == "chroot" else words)  # its first word is a folder
+    for word in ahead:
+        if re.match(r"[A-Za-z_/.]", word) and not re.match(r"\w+=", word):  # neither an option nor a number
+            started = word.rpartition("/")[2]
+            return started == "root" or (STARTERS.fullmatch(started) is not None and _starts_a_shell(started, [*ahead]))
+    return True
 
 
 def _shown(grant: Grant) -> str:
