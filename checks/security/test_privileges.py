@@ -9,7 +9,7 @@ from opsverify.rules import privileges as rules
 
 @pytest.fixture
 def confined(run, host, request):
-    """The containers to look at: of a shared engine those of the services, else all; None where there is no engine."""
+    """The containers to look at: of a shared engine those of the services, else all; None without any known engine."""
     services = [each.name for each in run.profile.services if each.host == host.name]
     if not services and host.spec.docker_api is None:
         return None

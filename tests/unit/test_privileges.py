@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -67,14 +67,15 @@ def judged(
     settings: dict[str, str] | None = None,
     conditional: tuple[Conditional, ...] = (),
     administrators: Collection[str] = ("ops", "ann"),
-    containers: list[Container] | None = None,
+    containers: Sequence[Container] | None = (),
     elsewhere: tuple[str, ...] = (),
     environment: tuple[tuple[str, str], ...] = (),
 ) -> list[Observation]:
     """The findings."""
     ssh = SshDaemon(KEYS_ALONE | (settings or {}), conditional)
     sudo = Sudo((Grant("root", "ALL"), *grants), elsewhere, environment)
-    return unmet(nobody_is_root_by_accident(known or accounts(), sudo, ssh, administrators, containers))
+    found = (container(CONFINED),) if containers == () else containers
+    return unmet(nobody_is_root_by_accident(known or accounts(), sudo, ssh, administrators, found))
 
 
 def test_a_host_in_order_has_no_findings() -> None:
@@ -394,11 +395,17 @@ def test_a_container_is_confined(change: dict[str, Any], observed: str | None) -
     assert [each.observed for each in found] == ([(observed,)] if observed else [])
 
 
-@pytest.mark.parametrize("lacking", [{"containers": []}, {"containers": [container(None)]}, {"elsewhere": ("sss",)}])
+@pytest.mark.parametrize(
+    "lacking", [{"containers": None}, {"containers": []}, {"containers": [container(None)]}, {"elsewhere": ("sss",)}]
+)
 def test_what_is_not_seen_is_an_error_unless_there_is_a_finding(lacking: dict[str, Any]) -> None:
     with pytest.raises(InsufficientFactsError):
         judged(**lacking)
     assert judged(Grant("games", "ALL"), **lacking)
+
+
+def test_a_host_without_a_group_docker_has_no_engine() -> None:
+    assert judged(known=parse_accounts(PASSWD, "sudo:x:27:ops\n"), containers=None) == []
 
 
 def test_how_a_real_container_is_confined(captured: Callable[[str], str]) -> None:

@@ -71,15 +71,18 @@ def nobody_is_root_by_accident(
 ) -> list[Observation]:
     """Nobody but root and administrators may do as they like as root, ssh takes keys alone, containers are confined.
 
-    ``containers`` is None on a host that is said to have no engine.
+    ``containers`` is None on a host of which the profile knows no engine.
 
     Raises:
-        InsufficientFactsError: nothing is found, but accounts, sudo or doas go by more than is seen here; or of a
-            container it is not known how it is confined.
+        InsufficientFactsError: nothing is found, but accounts, sudo or doas go by more than is seen here; or there
+            are containers, perhaps, of which it is not known how they are confined.
     """
     seen = [*_administrators_alone_are_root(accounts, sudo, {"root", *administrators}), *_ssh_takes_keys_alone(ssh)]
     lacking = [f"{each}: it may make others root, which is not seen from here" for each in sudo.elsewhere]
-    if containers is not None:
+    if containers is None:
+        if accounts.of("docker") is not None:
+            lacking.append("there is a group docker, so perhaps an engine, but the profile names no docker_api")
+    else:
         known = [(each.name, _loose(each.confinement)) for each in containers if each.confinement is not None]
         lacking += [
             f"container {each.name}: not known how it is confined" for each in containers if not each.confinement
