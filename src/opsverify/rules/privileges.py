@@ -37,7 +37,8 @@ CHOSEN = re.compile(
     r"sudoedit|xargs|g?awk|mawk|sed|find|tar|zip|cp|mv|dd|tee|install|ln|chmod|chown|rsync|scp|ssh|s?ftp|mount|docker"
     r"|podman|nerdctl|ctr|crictl|kubectl|helm|systemctl|systemd-run|journalctl|apt|apt-get|dpkg|rpm|dnf|yum|snap"
     r"|pip[0-9.]*|npm|gdb|strace|ltrace|tcpdump|nmap|socat|nc|ncat|curl|wget|git|make|gcc|openssl|psql|mysql|sqlite3"
-    r"|ansible(-playbook)?|crontab|at|useradd|usermod|gpasswd|passwd|chpasswd|insmod|modprobe|debugfs|ip|flock"
+    r"|cat|tac|head|tail|[ef]?grep|base64|xxd|od|hexdump|strings|sort|cut|nl|diff|service|ip6?tables(-restore)?|sysctl"
+    r"|logrotate|certbot|nginx|openvpn|ansible(-playbook)?|crontab|at|useradd|usermod|gpasswd|passwd|chpasswd|insmod|modprobe|debugfs|ip|flock"
 )
 # These let whoever uses them start a shell from within, or make himself root, on whichever file they were opened.
 INTERACTIVE = re.compile(
