@@ -250,6 +250,11 @@ def test_an_account_with_number_0_and_members_of_the_group_docker_are_root() -> 
     assert [each.observed for each in found] == [("toor",), ("bob (lxd)", "eve (docker)")]
 
 
+def test_a_group_of_two_sources_has_the_members_of_both() -> None:
+    known = accounts(group="docker:x:998:bob\ndocker:x:5998:\n")
+    assert known.of("docker") == ("bob",)
+
+
 def test_a_full_name_ends_no_line() -> None:
     known = accounts(passwd="eve:x:1002:1002:Eve\x85\u2028:/:/bin/sh\n")
     assert (known.superusers, judged(known=known)) == (("root",), [])

@@ -106,13 +106,13 @@ def parse_accounts(passwd: str, group: str) -> Accounts:
             raise UnansweredError(f"getent: this line is not understood: {':'.join(fields)[:200]!r}")
     if "root" not in [name for name, *_ in users]:
         raise UnansweredError("getent passwd: there is no root among the accounts")
-    members = {
-        name: tuple(
-            sorted({each for each in listed.split(",") if each} | {user[0] for user in users if user[3] == gid})
+    found: dict[str, set[str]] = {}  # two sources may each have a group of the same name
+    for name, _, gid, listed in groups:
+        found.setdefault(name, set()).update(
+            filter(None, listed.split(",")), (each[0] for each in users if each[3] == gid)
         )
-        for name, _, gid, listed in groups
-    }
     superusers = tuple(fields[0] for fields in users if int(fields[2]) == 0)
+    members = {name: tuple(sorted(each)) for name, each in found.items()}
     return Accounts(superusers, members, {gid: name for name, _, gid, _ in groups})
 
 
