@@ -251,8 +251,11 @@ def test_an_account_with_number_0_and_members_of_the_group_docker_are_root() -> 
 
 
 def test_a_group_of_two_sources_has_the_members_of_both() -> None:
-    known = accounts(group="docker:x:998:bob\ndocker:x:5998:\n")
-    assert known.of("docker") == ("bob",)
+    assert accounts(group="docker:x:998:bob\ndocker:x:5998:\n").of("docker") == ("bob",)
+
+
+def test_two_groups_of_one_number_have_the_same_members() -> None:
+    assert accounts(group="night:x:998:eve\n").of("docker") == ("eve",)
 
 
 def test_a_full_name_ends_no_line() -> None:

@@ -106,13 +106,17 @@ def parse_accounts(passwd: str, group: str) -> Accounts:
             raise UnansweredError(f"getent: this line is not understood: {':'.join(fields)[:200]!r}")
     if "root" not in [name for name, *_ in users]:
         raise UnansweredError("getent passwd: there is no root among the accounts")
-    found: dict[str, set[str]] = {}  # two sources may each have a group of the same name
-    for name, _, gid, listed in groups:
-        found.setdefault(name, set()).update(
-            filter(None, listed.split(",")), (each[0] for each in users if each[3] == gid)
-        )
+    # The kernel knows numbers alone; and two sources may each have a group of the same name.
+    of_number: dict[str, set[str]] = {}
+    of_name: dict[str, set[str]] = {}
+    for name, _, _, gid, *_ in users:
+        of_number.setdefault(gid, set()).add(name)
+    for _, _, gid, listed in groups:
+        of_number.setdefault(gid, set()).update(filter(None, listed.split(",")))
+    for name, _, gid, _ in groups:
+        of_name.setdefault(name, set()).update(of_number[gid])
     superusers = tuple(fields[0] for fields in users if int(fields[2]) == 0)
-    members = {name: tuple(sorted(each)) for name, each in found.items()}
+    members = {name: tuple(sorted(each)) for name, each in of_name.items()}
     return Accounts(superusers, members, {gid: name for name, _, gid, _ in groups})
 
 
