@@ -113,7 +113,7 @@ def test_the_kernels_chains_of_a_real_host(captured: Callable[[str], str]) -> No
         assert each.input_jumps >= 5
         assert each.user_rules >= 3
         assert each.foreign == ()
-        assert each.let_in == ("22", "80", "443")
+        assert each.let_in == ("22/tcp", "80/tcp", "443/tcp")
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,10 @@ def test_a_chain_that_input_leads_to_is_on_the_way_in() -> None:
 @pytest.mark.parametrize(
     ("rule", "let_in"),
     [
-        ("-p tcp -m tcp --dport 22 -j ufw-user-limit-accept", ("22",)),
-        ("-p tcp -m multiport --dports 80,443 -j ACCEPT", ("80", "443")),
-        ("-p tcp -m multiport --dports 6000:6007 -j ACCEPT", ("6000:6007",)),
+        ("-p tcp -m tcp --dport 22 -j ufw-user-limit-accept", ("22/tcp",)),
+        ("-p tcp -m multiport --dports 80,443 -j ACCEPT", ("80/tcp", "443/tcp")),
+        ("-p tcp -m multiport --dports 6000:6007 -j ACCEPT", ("6000:6007/tcp",)),
+        ("-p udp -m udp --dport 443 -j ACCEPT", ("443/udp",)),
         ("-p tcp -m tcp ! --dport 22 -j ACCEPT", ("any",)),
         ("-s 10.0.0.0/8 -j ACCEPT", ("any",)),
         ("-j ACCEPT", ("any",)),

@@ -98,8 +98,9 @@ def test_the_firewall_is_in_force_in_the_kernel_and_over_a_boot(
     ("change", "good"),
     [
         ({"foreign": ("-A INPUT -j ACCEPT",)}, False),
-        ({"let_in": ("22", "80", "443")}, True),
-        ({"let_in": ("22", "5432")}, False),
+        ({"let_in": ("22/tcp", "80/tcp", "443/tcp")}, True),
+        ({"let_in": ("22/tcp", "5432/tcp")}, False),
+        ({"let_in": ("22/tcp", "443/udp")}, False),
         ({"let_in": ("any",)}, False),
     ],
 )
@@ -114,10 +115,11 @@ def test_nothing_lets_traffic_in_around_ufw(change: dict[str, Any], good: bool) 
         ("any", "any"),
         ("10.0.0.1", "any"),
         ("192.168.0.0/24", "any"),
-        ("10.0.0.1 5432/tcp", "5432"),
-        ("5432/tcp on eth0", "5432"),
-        ("6000:6007/tcp", "6000:6007"),
-        ("8080,8443/tcp (My App)", "8443"),
+        ("10.0.0.1 5432/tcp", "5432/tcp"),
+        ("5432", "5432/udp"),
+        ("5432/tcp on eth0", "5432/tcp"),
+        ("6000:6007/tcp", "6000:6007/tcp"),
+        ("8080,8443/tcp (My App)", "8443/tcp"),
         ("2001:db8::1", "any"),
     ],
 )

@@ -45,7 +45,8 @@ class Chains:
     """The kernel's filter table of one family: policy of INPUT, and whether ufw's chains hang in it.
 
     ``foreign`` are the rules on the way of incoming traffic that accept new connections and are none that
-    ``ufw allow`` makes; ``let_in`` is what ufw's own user rules accept: ports and ranges, ``any`` without one.
+    ``ufw allow`` makes; ``let_in`` is what ufw's own user rules accept: ports and ranges with
+    their protocol (``22/tcp``), ``any`` without one.
     """
 
     family: Family
@@ -187,5 +188,5 @@ def _harmless(line: str) -> bool:
 def _let_in(text: str) -> Iterator[str]:
     pattern = r"^-A ufw6?-user-input (.* )?-j (?:ACCEPT|ufw6?-user-limit-accept)$"
     for conditions in re.findall(pattern, text, re.MULTILINE):
-        ports = re.search(r"(?<!!) --dports? (\S+) ", conditions)
-        yield from ports[1].split(",") if ports else ["any"]
+        found = re.search(r"(?<!!) -p (\S+) .*(?<!!) --dports? (\S+) ", f" {conditions}")
+        yield from (f"{each}/{found[1]}" for each in found[2].split(",")) if found else ["any"]

@@ -61,8 +61,10 @@ def _untold(ufw: Ufw, chains: Chains) -> list[str]:
     told = set()
     for rule in ufw.rules:
         if rule.family == chains.family and rule.allows:
-            last = re.sub(r"( \(.*\)| on \S+)", "", rule.ports).split(" ")[-1].partition("/")[0]
-            told |= set(last.split(",")) if re.fullmatch(r"\d+(:\d+)?(,\d+(:\d+)?)*", last) else {"any"}
+            ports, _, only = re.sub(r"( \(.*\)| on \S+)", "", rule.ports).split(" ")[-1].partition("/")
+            known = re.fullmatch(r"\d+(:\d+)?(,\d+(:\d+)?)*", ports)
+            protocols = (only,) if only else ("tcp", "udp")
+            told |= {f"{port}/{each}" for port in ports.split(",") for each in protocols} if known else {"any"}
     return [f"ufw's user rules: {each}" for each in chains.let_in if each not in told]
 
 
