@@ -133,6 +133,7 @@ def test_the_kernels_chains_of_a_real_host(captured: Callable[[str], str]) -> No
         "-A ufw-before-input -p udp -m udp ! --dport 68 -j ACCEPT",
         "-A ufw-before-input -p udp -m udp --dport 1:65535 -j ACCEPT",
         "-A ufw-before-input -p sctp -j ACCEPT",
+        "-A INPUT -j NFQUEUE --queue-num 0 --queue-bypass",
     ],
 )
 def test_what_lets_in_around_ufw_is_found(captured: Callable[[str], str], rule: str) -> None:

@@ -162,7 +162,8 @@ def _foreign(text: str) -> Iterator[str]:
         if chain not in reached:
             reached.add(chain)
             ahead += targets.get(chain, [])
-    for line, chain in re.findall(r"^(-A (\S+) (?:.* )?-j ACCEPT)$", text, re.MULTILINE):
+    # What is handed to a program by NFQUEUE is accepted if that says so, or is not there (--queue-bypass).
+    for line, chain in re.findall(r"^(-A (\S+) (?:.* )?-j (?:ACCEPT|NFQUEUE.*))$", text, re.MULTILINE):
         if chain not in reached or re.match(r"ufw6?-user-", chain) or _harmless(line):
             continue
         if not (chain.startswith("ufw") and _stock(line)):
