@@ -53,7 +53,8 @@ def said(found: Privileges, administrators: list[str] = DBA) -> str:
         (role(superuser=True), "superusers: observed postgres, x, expected none but postgres"),
         (role(createrole=True), "observed x (CREATEROLE)"),
         (role(bypassrls=True), "observed x (BYPASSRLS)"),
-        (role(server_access=("pg_execute_server_program",)), "observed x (pg_execute_server_program)"),
+        (role(mighty=("pg_execute_server_program",)), "observed x (member of pg_execute_server_program)"),
+        (role(mighty=("postgres",)), "observed x (member of postgres)"),
         (role(replication=True), ""),
         (public(database=("TEMPORARY on tokenswap",)), "TEMPORARY on tokenswap"),
         (public(database=("CREATE on tokenswap",)), "CREATE on tokenswap"),
@@ -74,7 +75,7 @@ def test_every_power_too_many_is_a_finding(found: Privileges, expected: str) -> 
 def test_only_who_is_listed_may_be_a_superuser_the_first_of_all_included() -> None:
     assert "superusers: observed postgres, expected none but dba" in said(GOOD, ["dba"])
     assert "expected none but nobody" in said(GOOD, [])
-    listed = role(superuser=True, createrole=True, server_access=("pg_read_server_files",))
+    listed = role(superuser=True, createrole=True, mighty=("pg_read_server_files",))
     assert said(listed, ["postgres", "x"]) == ""
 
 
@@ -83,6 +84,13 @@ def test_rules_that_are_not_shown_are_an_error_unless_something_else_is_wrong() 
     with pytest.raises(InsufficientFactsError, match="permission denied for view pg_hba_file_rules"):
         least_privilege(replace(GOOD, hba=blind), DBA)
     assert "superusers" in said(replace(role(superuser=True), hba=blind))
+
+
+def test_a_database_without_an_application_is_an_error_unless_something_else_is_wrong() -> None:
+    with pytest.raises(InsufficientFactsError, match="no table, view or sequence of an application"):
+        least_privilege(replace(GOOD, relations=0), DBA)
+    assert "superusers" in said(replace(role(superuser=True), relations=0))
+    assert "line 9" in said(replace(hba("trust"), relations=0))
 
 
 def row(**change: Any) -> dict[str, Any]:

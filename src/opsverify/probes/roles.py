@@ -11,13 +11,15 @@ from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import Attempt, about, attempt
 from opsverify.probes.postgres import VERSION
 
-# Membership counts without INHERIT too: SET ROLE gets at it. Superusers are members of everything, so they stand apart.
+# Membership counts without INHERIT too: SET ROLE gets at it. So it does at a role that is a superuser, CREATEROLE or
+# BYPASSRLS itself. Superusers are members of everything, so they stand apart.
 ROLES = Query("""
 SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolcreaterole AS createrole, r.rolbypassrls AS bypassrls,
        r.rolreplication AS replication,
        (SELECT array_agg(m.rolname::text) FROM pg_roles m
-         WHERE m.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files')
-           AND m.oid <> r.oid AND NOT r.rolsuper AND pg_has_role(r.oid, m.oid, 'MEMBER')) AS server_access
+         WHERE (m.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files')
+                OR m.rolsuper OR m.rolcreaterole OR m.rolbypassrls)
+           AND m.oid <> r.oid AND NOT r.rolsuper AND pg_has_role(r.oid, m.oid, 'MEMBER')) AS mighty
   FROM pg_roles r
  ORDER BY r.rolname
 """)
@@ -85,14 +87,15 @@ METHODS = frozenset(
 
 @dataclass(frozen=True)
 class Role:
-    """A role with what makes it more than others; ``server_access``: it may read, write or run on the server itself."""
+    """A role with what makes it more than others. ``mighty`` are the roles that it is a member of, however far away, and
+    that are superusers, may make roles, pass by row security, or read, write or run on the server itself."""
 
     name: str
     superuser: bool
     createrole: bool
     bypassrls: bool
     replication: bool
-    server_access: tuple[str, ...]
+    mighty: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -129,24 +132,20 @@ def privileges(database: SqlChannel) -> Privileges:
     """All of that.
 
     Raises:
-        InsufficientFactsError: there is no role, or not one table, view or sequence of an application.
+        InsufficientFactsError: there is no role.
     """
     with about(f"database {database.target}"):
         version = database.ask(VERSION)[0]["version"]
         rules = HBA_16 if version >= 160000 else HBA_13
+        counted = database.ask(COUNT)[0]
         return Privileges(
             parse_roles(database.ask(ROLES)),
             {kind: parse_grants(database.ask(query)) for kind, query in PUBLIC.items()},
-            *_some(database.ask(COUNT)[0]),
+            counted["relations"],
+            counted["schemas"],
             attempt(lambda: parse_hba(database.ask(rules))),
             str(database.ask(SETTINGS)[0]["password_encryption"]),
         )
-
-
-def _some(row: Row) -> tuple[int, int]:
-    if not row["relations"]:
-        raise InsufficientFactsError("there is no table, view or sequence of an application in this database")
-    return row["relations"], row["schemas"]
 
 
 def parse_roles(rows: list[Row]) -> tuple[Role, ...]:
@@ -164,7 +163,7 @@ def parse_roles(rows: list[Row]) -> tuple[Role, ...]:
             row["createrole"],
             row["bypassrls"],
             row["replication"],
-            tuple(row["server_access"] or ()),
+            tuple(row["mighty"] or ()),
         )
         for row in rows
     )

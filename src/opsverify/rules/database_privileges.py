@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from opsverify.judgement import Observation, holds, none_of
 from opsverify.probes import Attempt, acl
-from opsverify.probes.roles import Privileges, Role
+from opsverify.probes.roles import HbaRule, Privileges, Role
 from opsverify.rules.statements import complete
 
 BLIND = ("trust", "password", "md5", "ident")  # they trust the other side, or a digest that is as good as the password
@@ -26,7 +26,8 @@ def least_privilege(found: Privileges, administrators: Collection[str]) -> list[
     """Only administrators are superusers or as good as that, PUBLIC holds nothing, and nobody is let in unproven.
 
     Raises:
-        InsufficientFactsError: pg_hba may not be looked at, and nothing else speaks against it.
+        InsufficientFactsError: pg_hba may not be looked at, or there is not one table, view or sequence of an
+            application, and nothing else speaks against it.
     """
     seen, of = len(found.roles), "roles"
     others = [each for each in found.roles if each.name not in administrators]
@@ -41,11 +42,16 @@ def least_privilege(found: Privileges, administrators: Collection[str]) -> list[
         *_public(found),
         _as_scram(found.password_encryption),
     ]
+    lacking = [] if found.relations else ["there is no table, view or sequence of an application in this database"]
     if found.hba.value is None:
-        return complete(observations, [found.hba.failure])
-    rules = found.hba.value
+        lacking.append(found.hba.failure)
+    return complete([*observations, *_hba(found.hba.value or ())], lacking)
+
+
+def _hba(rules: Sequence[HbaRule]) -> list[Observation]:
+    if not rules:
+        return []
     return [
-        *observations,
         none_of("pg_hba rules in error", (str(each) for each in rules if each.error), seen=len(rules), of="rules"),
         none_of(
             f"pg_hba rules by {', '.join(BLIND)}",
@@ -61,8 +67,10 @@ def _as_scram(digest: str) -> Observation:
 
 
 def _as_good_as_superuser(role: Role) -> str:
+    if role.superuser:
+        return ""
     flags = {"CREATEROLE": role.createrole, "BYPASSRLS": role.bypassrls}
-    return ", ".join([*(word for word, on in flags.items() if on), *role.server_access]) if not role.superuser else ""
+    return ", ".join([*(word for word, on in flags.items() if on), *(f"member of {each}" for each in role.mighty)])
 
 
 def _public(found: Privileges) -> list[Observation]:

@@ -139,6 +139,11 @@ FAULTS = [
     ),
     role("the application is a superuser", "ALTER ROLE tokenswap SUPERUSER", "ALTER ROLE tokenswap NOSUPERUSER"),
     role(
+        "the application may become a superuser by SET ROLE",
+        "GRANT postgres TO tokenswap",
+        "REVOKE postgres FROM tokenswap",
+    ),
+    role(
         "the application may run programs on the server",
         "GRANT pg_execute_server_program TO tokenswap",
         "REVOKE pg_execute_server_program FROM tokenswap",
