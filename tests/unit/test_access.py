@@ -114,6 +114,11 @@ def test_a_request_that_is_not_answered_proves_nothing(
         (ConnectionLogging("", "on", "on", "stderr"), "log_connections: observed nothing"),
         (ConnectionLogging("on", "off", "on", "stderr"), "log_disconnections: observed off"),
         (ConnectionLogging("on", "on", "on", ""), "log_destination: observed none"),
+        (ConnectionLogging("true", "on", "on", "stderr"), ""),
+        (ConnectionLogging("on", "on", "on", "stderr", "error"), ""),
+        (ConnectionLogging("on", "on", "on", "stderr", "fatal"), "log_min_messages: observed fatal"),
+        (ConnectionLogging("on", "on", "on", "stderr", "PANIC"), "log_min_messages: observed PANIC"),
+        (ConnectionLogging("on", "on", "on", "stderr", "warning, backend:fatal"), "log_min_messages: observed"),
     ],
 )
 def test_who_comes_and_who_goes_is_written_down(found: ConnectionLogging, said: str) -> None:

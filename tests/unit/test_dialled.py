@@ -188,6 +188,7 @@ def test_a_database_is_asked_at_the_address_that_is_dialled(
         channel.ask(ONE)
     assert b"user\0u\0" in server.heard[0]
     assert b"default_transaction_read_only=on" in server.heard[0]
+    assert b"row_security=off" in server.heard[0]  # rows that a policy would hide are an error, not fewer rows
     assert b"hunter22" not in b"".join(server.heard)
 
 

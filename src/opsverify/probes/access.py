@@ -18,7 +18,8 @@ WAITS = (0.2, 1.0, 2.0, 2.0)  # seconds before each look: a log may be written t
 
 SETTINGS = Query("""
 SELECT current_setting('log_connections') AS connections, current_setting('log_disconnections') AS disconnections,
-       current_setting('logging_collector') AS collector, current_setting('log_destination') AS destination
+       current_setting('logging_collector') AS collector, current_setting('log_destination') AS destination,
+       current_setting('log_min_messages') AS min_messages
 """)
 
 
@@ -39,12 +40,13 @@ class OwnRequest:
 
 @dataclass(frozen=True)
 class ConnectionLogging:
-    """What PostgreSQL writes down of those who connect, and where that goes."""
+    """What PostgreSQL writes down of those who connect, from which level on (``min_messages``), and where that goes."""
 
     connections: str
     disconnections: str
     collector: str
     destination: str
+    min_messages: str = "warning"
 
 
 def own_request(api: WebChannel, host: Host, containers: tuple[str, ...]) -> OwnRequest:
@@ -69,4 +71,6 @@ def own_request(api: WebChannel, host: Host, containers: tuple[str, ...]) -> Own
 def connection_logging(database: SqlChannel) -> ConnectionLogging:
     """The settings that are in force."""
     row = database.ask(SETTINGS)[0]
-    return ConnectionLogging(row["connections"], row["disconnections"], row["collector"], row["destination"])
+    return ConnectionLogging(
+        row["connections"], row["disconnections"], row["collector"], row["destination"], row["min_messages"]
+    )

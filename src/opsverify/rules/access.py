@@ -30,10 +30,26 @@ def connections_are_logged(found: ConnectionLogging) -> list[Observation]:
         holds("log_connections", found.connections, "on", _is_on(found.connections)),
         holds("log_disconnections", found.disconnections, "on", _is_on(found.disconnections)),
         holds("log_destination", found.destination or "none", "at least one", bool(found.destination.strip())),
+        holds(
+            "log_min_messages",
+            found.min_messages,
+            "not fatal or panic, which leave them out",
+            not _above_log(found.min_messages),
+        ),
         holds("logging_collector", found.collector, "shown", met=True),
     ]
 
 
 def _is_on(setting: str) -> bool:
-    """From PostgreSQL 18 on log_connections is a list of what is logged; who it is comes with authorization."""
-    return bool({each.strip() for each in setting.lower().split(",")} & {"on", "all", "authorization"})
+    """From PostgreSQL 18 on log_connections is a list of what is logged; who it is comes with authorization. The words
+    of older versions still count there, as they were written."""
+    return bool(_words(setting) & {"on", "true", "yes", "1", "all", "authorization"})
+
+
+def _above_log(min_messages: str) -> bool:
+    """In the server's log, who comes and goes ranks (LOG) between error and fatal; newer versions set it by process."""
+    return bool(_words(min_messages.replace(":", ",")) & {"fatal", "panic"})
+
+
+def _words(setting: str) -> set[str]:
+    return {each.strip() for each in setting.lower().split(",")}

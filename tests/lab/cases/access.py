@@ -137,6 +137,12 @@ FAULTS = [
         {"BP-SEC-03-postgres": "fail"},
         lane="roles",
     ),
+    Fault(
+        "the database would write down who connects, but not at this level",
+        lambda: faults.server_setting("log_min_messages", "fatal"),
+        {"BP-SEC-03-postgres": "fail"},
+        lane="roles",
+    ),
     role("the application is a superuser", "ALTER ROLE tokenswap SUPERUSER", "ALTER ROLE tokenswap NOSUPERUSER"),
     role(
         "the application may become a superuser by SET ROLE",
