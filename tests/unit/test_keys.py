@@ -13,7 +13,7 @@ import pytest
 
 from opsverify.channels.document import DocumentChannel
 from opsverify.documents import Documents
-from opsverify.errors import InsufficientFactsError, UnansweredError
+from opsverify.errors import UnansweredError
 from opsverify.judgement import Limits, unmet
 from opsverify.probes.keys import ApiKey, KeysOnRecord, Moment, of_inventory, parse_inventory, parse_rows
 from opsverify.rules.keys import rotated
@@ -46,6 +46,9 @@ def record(created: Moment, revoked: Moment = None) -> KeysOnRecord:
         (NOW - timedelta(days=400), NOW - timedelta(days=200), ""),
         (None, NOW - timedelta(seconds=1), ""),
         (NOW - timedelta(days=91), NOW + timedelta(days=1), "7 of partner (91.0 days)"),
+        (NOW - timedelta(days=91), NOW - timedelta(days=93), "7 of partner (91.0 days)"),
+        (NOW - timedelta(days=10), NOW - timedelta(days=93), "revoked before they were created: observed 7 of partner"),
+        (NOW - timedelta(days=200, hours=1), date(2026, 5, 7), ""),
     ],
 )
 def test_a_key_is_as_old_as_its_record_says(limits_of: LimitsOf, created: Moment, revoked: Moment, said: str) -> None:
@@ -54,9 +57,10 @@ def test_a_key_is_as_old_as_its_record_says(limits_of: LimitsOf, created: Moment
     assert bool(found) == bool(said)
 
 
-def test_no_key_on_record_is_no_proof(limits_of: LimitsOf) -> None:
-    with pytest.raises(InsufficientFactsError, match="the view knows no key at all"):
-        rotated(KeysOnRecord("the view", ()), limits_of("SEC-KEY-01"), NOW)
+@pytest.mark.parametrize("keys", [(), (ApiKey("1", "web", NOW - timedelta(days=9), NOW - timedelta(days=1)),)])
+def test_a_record_without_a_key_in_use_is_no_proof(limits_of: LimitsOf, keys: tuple[ApiKey, ...]) -> None:
+    (found,) = unmet(rotated(KeysOnRecord("the view", keys), limits_of("SEC-KEY-01"), NOW))
+    assert str(found) == f"active keys of {len(keys)} on record: observed 0, expected at least 1"
 
 
 def test_a_signature_that_counts_for_nothing_is_a_finding_and_so_is_a_signer_of_the_past(limits_of: LimitsOf) -> None:
@@ -77,6 +81,15 @@ def test_a_time_without_its_zone_is_not_understood() -> None:
     for wrong in (NOW.replace(tzinfo=None), "2026-11-23", NOW.date()):
         with pytest.raises(UnansweredError, match="created_at of key 1: expected a timestamp with time zone"):
             parse_rows([{**row, "created": wrong}])
+
+
+@pytest.mark.parametrize("zero", [datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)])
+def test_the_zero_of_a_program_is_no_date(limits_of: LimitsOf, zero: datetime) -> None:
+    old: dict[str, Any] = {"id": "1", "owner": "web", "created": NOW - timedelta(days=400), "revoked": zero}
+    (key,) = parse_rows([old])
+    assert key.revoked is None
+    assert parse_rows([{**old, "created": zero}])[0].created is None
+    assert "1 of web (400.0 days)" in str(unmet(rotated(KeysOnRecord("v", (key,)), limits_of("SEC-KEY-01"), NOW)))
 
 
 @pytest.fixture
@@ -112,11 +125,15 @@ def test_an_inventory_that_is_not_signed_as_it_stands_is_not_even_read(program: 
     assert "there is no keys.toml.sig" in found.problem
 
 
-@pytest.mark.parametrize("name", ["keys.toml", "signers"])
-def test_without_inventory_or_signers_nothing_can_be_told(program: DocumentChannel, name: str) -> None:
-    program.documents.keys[name].unlink()
-    with pytest.raises(UnansweredError, match=f"{name}: no such file"):
+def test_without_signers_nothing_can_be_told_and_without_an_inventory_there_is_no_record(
+    program: DocumentChannel, limits_of: LimitsOf
+) -> None:
+    program.documents.keys["signers"].unlink()
+    with pytest.raises(UnansweredError, match="signers: no such file"):
         of_inventory(program, *NAMES)
+    program.documents.keys["keys.toml"].unlink()
+    (found,) = unmet(rotated(of_inventory(program, *NAMES), limits_of("SEC-KEY-01"), NOW))
+    assert "keys.toml: observed there is no such file" in str(found)
 
 
 @pytest.mark.parametrize(

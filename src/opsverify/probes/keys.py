@@ -17,6 +17,7 @@ from opsverify.probes import about
 from opsverify.sshsig import SignatureError, Signer, SignersError, parse_signers, signers_of
 
 NAMESPACE = "opsverify-keys"
+EARLIEST = 2000  # the year; what is dated before is one of the zeros of programs, which stand for no date
 # A view of the DBA's (docs/granting.md). A date without end is no date: it would compare with everything.
 KEYS = Query("""
 SELECT k.id::text AS id, k.owner::text AS owner,
@@ -47,7 +48,7 @@ class KeysOnRecord:
     """All keys of a store, and where that is on record.
 
     ``signers`` are the lines of allowed signers that an inventory is signed by, None where there is nothing to sign;
-    ``problem`` says why the signature counts for nothing: then the keys were not even read.
+    ``problem`` says why the inventory counts for nothing: then the keys were not even read.
     """
 
     source: str
@@ -63,7 +64,7 @@ def of_database(database: SqlChannel) -> KeysOnRecord:
 
 
 def parse_rows(rows: list[dict[str, Any]]) -> tuple[ApiKey, ...]:
-    """The rows of `KEYS`.
+    """The rows of `KEYS`. A zero such as 0001-01-01 or 1970-01-01 is no date.
 
     Raises:
         UnansweredError: a time without time zone, or none at all: an age cannot be told from it.
@@ -73,19 +74,27 @@ def parse_rows(rows: list[dict[str, Any]]) -> tuple[ApiKey, ...]:
             moment = row[column]
             if moment is not None and not (isinstance(moment, dt.datetime) and moment.tzinfo):
                 raise UnansweredError(f"{column}_at of key {row['id']}: expected a timestamp with time zone")
-    return tuple(ApiKey(str(row["id"]), row["owner"] or "nobody", row["created"], row["revoked"]) for row in rows)
+    return tuple(
+        ApiKey(str(row["id"]), row["owner"] or "nobody", _dated(row["created"]), _dated(row["revoked"])) for row in rows
+    )
+
+
+def _dated(moment: dt.datetime | None) -> dt.datetime | None:
+    return None if moment is None or moment.year < EARLIEST else moment
 
 
 def of_inventory(program: DocumentChannel, inventory: str, signature: str, signers: str) -> KeysOnRecord:
     """The keys in an inventory that people keep, when it is signed by one who may; the names are the profile's.
 
     Raises:
-        UnansweredError: there is no inventory or no file of allowed signers, or it is not understood.
+        UnansweredError: there is no file of allowed signers, or it or the inventory is not understood.
     """
-    text, allowed = program.keys(inventory), program.keys(signers)
-    if text is None or allowed is None:
-        raise UnansweredError(f"{inventory if text is None else signers}: no such file")
-    armored = program.keys(signature)
+    text = program.keys(inventory)
+    if text is None:
+        return KeysOnRecord(inventory, (), (), "there is no such file")
+    allowed, armored = program.keys(signers), program.keys(signature)
+    if allowed is None:
+        raise UnansweredError(f"{signers}: no such file")
     try:
         if armored is None:
             raise SignatureError(f"it is not signed: there is no {signature}")

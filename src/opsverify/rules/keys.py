@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import CLOCK_TOLERANCE, Limits, Observation, holds, none_of, within
-from opsverify.probes.keys import KeysOnRecord, Moment
+from opsverify.probes.keys import ApiKey, KeysOnRecord, Moment
 
 
 def rotated(record: KeysOnRecord, limits: Limits, now: datetime) -> list[Observation]:
     """Every key that is not revoked was created a short while ago; one without a date is as old as can be.
 
-    Raises:
-        InsufficientFactsError: no key at all is on record, so nothing shows that there is a record of keys.
+    A record without an active key shows nothing: that may be an old one, which nobody keeps any more.
     """
     observations = _signed(record, now)
     if record.problem:
         return observations
-    if not record.keys:
-        raise InsufficientFactsError(f"{record.source} knows no key at all, not even a revoked one")
-    active = [each for each in record.keys if not _past(each.revoked, now)]
+    impossible = [each for each in record.keys if _revoked_before_it_was(each, now)]
+    active = [each for each in record.keys if not _past(each.revoked, now) or each in impossible]
     ages = {each: _age(each.created, now) for each in active}
     of = f"active keys ({len(record.keys) - len(active)} revoked)"
     limit, known = limits.key_age_days, [age for age in ages.values() if age is not None]
@@ -31,9 +28,11 @@ def rotated(record: KeysOnRecord, limits: Limits, now: datetime) -> list[Observa
         observations.append(within("oldest active key", max(known), limit))
     return [
         *observations,
+        holds(f"active keys of {len(record.keys)} on record", len(active), "at least 1", bool(active)),
         none_of(f"active keys older than {limit.value} days", old, seen=len(active), of=of),
         none_of("active keys without a date of creation", unknown, seen=len(active), of=of),
         none_of("active keys created in the future", to_come, seen=len(active), of=of),
+        none_of("keys revoked before they were created", map(str, impossible), seen=len(record.keys), of="keys"),
     ]
 
 
@@ -46,6 +45,12 @@ def _signed(record: KeysOnRecord, now: datetime) -> list[Observation]:
     current = [each for each in record.signers if each.holds_at(now)]
     shown = ", ".join(f"{each.principals} ({each.bounds})" for each in current or record.signers)
     return [holds(f"signature of {record.source}", f"by {shown}", f"{expected} of {now:%Y-%m-%d}", bool(current))]
+
+
+def _revoked_before_it_was(key: ApiKey, now: datetime) -> bool:
+    """Within a day it cannot be told, where no more than a day is on record."""
+    created, revoked = _age(key.created, now), _age(key.revoked, now)
+    return created is not None and revoked is not None and revoked > created + 1
 
 
 def _past(revoked: Moment, now: datetime) -> bool:
