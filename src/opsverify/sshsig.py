@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -48,12 +49,13 @@ class Signature:
 
 @dataclass(frozen=True)
 class Signer:
-    """One line of a file of allowed signers; no ``namespaces`` means all, an absent bound means none (UTC)."""
+    """One line of a file of allowed signers; ``namespaces`` are patterns, None means all; an absent bound means none
+    (UTC)."""
 
     principals: str
     kind: str
     key: bytes
-    namespaces: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] | None = None
     valid_after: datetime | None = None
     valid_before: datetime | None = None
 
@@ -61,6 +63,14 @@ class Signer:
         """Whether the line holds at that moment."""
         begun = self.valid_after is None or moment >= self.valid_after
         return begun and (self.valid_before is None or moment < self.valid_before)
+
+    def signs(self, namespace: str) -> bool:
+        """Whether the line is for that namespace: one of its patterns matches, and none of those that begin with ``!``."""
+        if self.namespaces is None:
+            return True
+        wanted = [each for each in self.namespaces if not each.startswith("!")]
+        unwanted = [each[1:] for each in self.namespaces if each.startswith("!")]
+        return _matches(namespace, wanted) and not _matches(namespace, unwanted)
 
     @property
     def bounds(self) -> str:
@@ -83,7 +93,7 @@ def signers_of(text: bytes, armored: str, allowed: Iterable[Signer], namespace: 
     shown = fingerprint(signature.key)
     if not known:
         raise SignatureError(f"the key {shown} is not among the allowed signers")
-    found = tuple(each for each in known if not each.namespaces or namespace in each.namespaces)
+    found = tuple(each for each in known if each.signs(namespace))
     if not found:
         raise SignatureError(f"the key {shown} of {known[0].principals} may not sign for {namespace!r}")
     try:
@@ -91,6 +101,11 @@ def signers_of(text: bytes, armored: str, allowed: Iterable[Signer], namespace: 
     except InvalidSignature:
         raise SignatureError(f"the signature by {found[0].principals} is not one of this text") from None
     return found
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    """By the patterns of OpenSSH, which know ``*`` and ``?`` alone."""
+    return any(fnmatchcase(name, each.replace("[", "[[]")) for each in patterns)
 
 
 def fingerprint(key: bytes) -> str:
@@ -136,7 +151,7 @@ def parse_signers(text: str) -> tuple[Signer, ...]:
     """
     return tuple(
         _signer(line, number)
-        for number, line in enumerate(text.splitlines(), start=1)
+        for number, line in enumerate(text.split("\n"), start=1)  # as OpenSSH: of others, a comment may hide a line
         if line.strip() and not line.lstrip().startswith("#")
     )
 
@@ -153,12 +168,14 @@ def _signer(line: str, number: int) -> Signer:
         name, _, value = option.partition("=")
         if name.lower() not in ("namespaces", "valid-after", "valid-before"):
             raise SignersError(f"line {number}: the option {name!r} is not supported")
+        if name.lower() in options:
+            raise SignersError(f"line {number}: the option {name!r} stands there twice")
         options[name.lower()] = value.strip('"')
     return Signer(
         words[0].strip('"'),
         words[at],
         _public(words[at], words[at + 1], number),
-        tuple(each for each in options.get("namespaces", "").split(",") if each),
+        tuple(options["namespaces"].split(",")) if "namespaces" in options else None,
         _moment(options.get("valid-after"), number),
         _moment(options.get("valid-before"), number),
     )

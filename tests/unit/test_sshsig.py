@@ -31,7 +31,9 @@ def allowed(made: dict[str, Any], options: str = "") -> tuple[Signer, ...]:
 
 
 @pytest.mark.parametrize("name", ["ed25519", "ed25519-sha256"])
-@pytest.mark.parametrize("options", ["", f'namespaces="file,{NAMESPACE}"', f"namespaces={NAMESPACE}"])
+@pytest.mark.parametrize(
+    "options", ["", f'namespaces="file,{NAMESPACE}"', f"namespaces={NAMESPACE}", 'namespaces="!file,opsverify-*"']
+)
 def test_a_signature_of_openssh_holds(made: dict[str, Any], name: str, options: str) -> None:
     (signer,) = signers_of(made["text"].encode(), made["signatures"][name], allowed(made, options), NAMESPACE)
     assert signer.principals == "alice@lab"
@@ -45,6 +47,9 @@ def test_a_signature_of_openssh_holds(made: dict[str, Any], name: str, options: 
         ("other-namespace", "", "", "for the namespace 'file', expected 'opsverify-keys'"),
         ("unknown-key", "", "", "is not among the allowed signers"),
         ("ed25519", "", 'namespaces="file"', "may not sign for 'opsverify-keys'"),
+        ("ed25519", "", 'namespaces=""', "may not sign for 'opsverify-keys'"),
+        ("ed25519", "", f'namespaces="*,!{NAMESPACE}"', "may not sign for 'opsverify-keys'"),
+        ("ed25519", "", 'namespaces="opsverify-[k]eys"', "may not sign for 'opsverify-keys'"),
         ("rsa", "", "", "of the algorithm 'ssh-rsa', expected ssh-ed25519"),
         ("ecdsa", "", "", "of the algorithm 'ecdsa-sha2-nistp256', expected ssh-ed25519"),
     ],
@@ -97,6 +102,11 @@ def test_signers_have_bounds(made: dict[str, Any]) -> None:
     assert signer.bounds == "from 2026-01-01 00:00 UTC until 2026-11-23 12:30 UTC"
 
 
+@pytest.mark.parametrize("end", ["\r", "\v", "\f", "\x1c", "\x85", "\u2028"])
+def test_what_openssh_takes_for_a_comment_signs_nothing(made: dict[str, Any], end: str) -> None:
+    assert parse_signers(f"# signers{end}eve@lab {made['keys']['alice']}\n") == ()
+
+
 def test_keys_of_other_kinds_are_kept_and_sign_nothing(made: dict[str, Any]) -> None:
     text = "".join(f"{name}@lab {made['keys'][name]}\n" for name in ("bob", "eve", "alice"))
     signers = parse_signers(text)
@@ -111,6 +121,7 @@ def test_keys_of_other_kinds_are_kept_and_sign_nothing(made: dict[str, Any]) -> 
         (lambda line: f'alice@lab valid-after="20260101" {line}', "'20260101' is not understood"),
         (lambda line: f'alice@lab valid-after="20261301Z" {line}', "'20261301Z' is not understood"),
         (lambda line: f'alice@lab namespaces="a {line}', "a quote is not closed"),
+        (lambda line: f"alice@lab valid-before=20200101Z,valid-before=20990101Z {line}", "'valid-before' stands there"),
         (lambda line: f"alice@lab {line[:40]}", "the key is not understood"),
         (lambda line: line, "expected principals"),
         (lambda _: "alice@lab", "expected principals"),
