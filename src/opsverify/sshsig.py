@@ -65,7 +65,7 @@ class Signer:
         return begun and (self.valid_before is None or moment < self.valid_before)
 
     def signs(self, namespace: str) -> bool:
-        """Whether the line is for that namespace: one of its patterns matches, and none of those that begin with ``!``."""
+        """Whether it is for that namespace: one of its patterns matches, none of those that begin with ``!``."""
         if self.namespaces is None:
             return True
         wanted = [each for each in self.namespaces if not each.startswith("!")]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from ssl import VERIFY_X509_PARTIAL_CHAIN, VERIFY_X509_STRICT, SSLContext, create_default_context
+from ssl import VERIFY_X509_PARTIAL_CHAIN, VERIFY_X509_STRICT, SSLContext, TLSVersion, create_default_context
 from typing import Any
 
 import pytest
 from cryptography import x509
 
 from opsverify import targets
-from opsverify.channels.tls import TlsChannel
-from opsverify.errors import UnreachableError
+from opsverify.channels.tls import Handshake, TlsChannel
+from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.probes import certificates
 from opsverify.transcript import Transcript
 
@@ -105,6 +105,32 @@ def test_the_verdict_does_not_depend_on_the_python_of_the_runner(
     port = web_server(silent, file)
     assert channel(port, ca=authority.ca).verify() == ""
     assert "unable to get" in channel(port, ca=str(file)).verify()  # a leaf alone anchors no chain
+
+
+def test_a_listener_that_a_client_would_not_talk_to_is_there_all_the_same(
+    web_server: Serve, channel: Open, authority: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def newest(cafile: str | None = None) -> SSLContext:
+        made = create_default_context(cafile=cafile)
+        made.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # of which this listener, with its EC key, has none
+        made.maximum_version = TLSVersion.TLSv1_2
+        return made
+
+    monkeypatch.setattr("opsverify.channels.tls.ssl.create_default_context", newest)
+    listener = channel(web_server(silent, authority.issue("api.example")), ca=authority.ca)
+    assert "handshake failure" in listener.verify()
+    assert listener.handshake().leaf
+
+
+def test_a_ca_that_cannot_be_read_is_named(channel: Open, closed_port: int) -> None:
+    with pytest.raises(UnansweredError, match=r"edge: its ca none\.crt cannot be read: .*No such file"):
+        channel(closed_port, ca="none.crt").verify()
+
+
+def test_a_certificate_that_is_none_is_not_understood(channel: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = channel(1)
+    monkeypatch.setattr(listener, "_connect", lambda _: Handshake("TLSv1.3", "x", b"no certificate"))
+    assert "the served certificate is not understood" in certificates.served(listener).failure
 
 
 def test_a_closed_port_costs_one_attempt(channel: Open, closed_port: int, transcript: Transcript) -> None:

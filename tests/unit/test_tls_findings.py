@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from opsverify import targets
+from opsverify.channels import tls_scan
 from opsverify.channels.tls import TlsChannel
 from opsverify.channels.tls_scan import PROTOCOLS
 from opsverify.errors import InsufficientFactsError, UnansweredError, UnreachableError
@@ -72,8 +74,9 @@ def test_a_listener_is_scanned_and_the_answer_is_on_record(
     assert TLS13 in found.suites["TLSv1.3"]
     assert found.leaf == Leaf("EC", 256, "sha256")
     assert unmet(only_strong_tls(found, limits_of("SEC-TLS-01"))) == []
-    handshake, scan = exchanges()
-    assert "handshake" in handshake["question"]
+    before, scan, after = exchanges()
+    assert "handshake" in before["question"]
+    assert after["question"] == before["question"]
     assert scan["question"]["as"] == "api.example"
     assert scan["answer"]["suites"]["TLSv1.0"] == []
 
@@ -92,8 +95,51 @@ def test_a_silent_listener_is_not_scanned(listener: Open, transcript: Transcript
     assert transcript.count == 1
 
 
+class TurnedAway(TlsChannel):
+    """A channel whose scan is turned away half-way: what was asked later looks as if it were not offered."""
+
+    def scan(self) -> Any:
+        answer = super().scan()
+        return {**answer, "suites": {**answer["suites"], "TLSv1.3": []}}
+
+
+def test_a_scan_that_saw_less_than_one_handshake_is_no_clean_one(
+    web_server: Callable[..., int], listener: Open, authority: Any
+) -> None:
+    channel = listener(web_server(silent, authority.issue("api.example")), timeout_s=10)
+    channel.__class__ = TurnedAway
+    with pytest.raises(UnansweredError, match=r"was not offered TLSv1\.3, by which there was a handshake before it"):
+        offered(channel)
+
+
+def test_a_listener_that_has_had_enough_of_us_is_no_clean_one(
+    web_server: Callable[..., int], listener: Open, authority: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = listener(web_server(silent, authority.issue("api.example")), timeout_s=10)
+    scan = {**SCAN, "suites": {**SCAN["suites"], "TLSv1.3": [{**vars(TLS13)}]}}  # type: ignore[dict-item]
+
+    def turned_away() -> Any:
+        channel.spec = channel.spec.model_copy(update={"connect": "127.0.0.1:1"})
+        return scan
+
+    monkeypatch.setattr(channel, "scan", turned_away)
+    with pytest.raises(UnreachableError, match="no TLS handshake"):
+        offered(channel)
+
+
+def test_silence_now_and_then_is_no_rejection() -> None:
+    def result(*rejections: str, accepted: int) -> SimpleNamespace:
+        rejected = [SimpleNamespace(error_message=each) for each in rejections]
+        return SimpleNamespace(rejected_cipher_suites=rejected, accepted_cipher_suites=[TLS13] * accepted)
+
+    silence = "Connection to server timed out during the TLS handshake"
+    assert tls_scan._timed_out("tls_1_2", result("alert", silence, accepted=1)) == "tls_1_2: 1 handshakes timed out"
+    assert tls_scan._timed_out("tls_1_2", result("alert", accepted=1)) == ""
+    assert tls_scan._timed_out("ssl_2_0", result(silence, silence, accepted=0)) == ""
+
+
 def test_a_port_that_nobody_listens_on_is_no_clean_scan(listener: Open, closed_port: int) -> None:
-    with pytest.raises(UnansweredError, match=r"cannot tell all: no handshake: .*rejected"):
+    with pytest.raises(UnansweredError, match=r"cannot tell all: .* cannot be reached: .*refused"):
         listener(closed_port).scan()
 
 
@@ -152,6 +198,17 @@ def test_nothing_but_the_allowed_protocols_is_offered(
 ) -> None:
     found = replace(GOOD, suites=dict.fromkeys(protocols, (GCM,)))
     assert (not unmet(only_strong_tls(found, limits_of("SEC-TLS-01")))) is met
+
+
+def test_as_many_severe_problems_as_the_profile_allows(limits_of: LimitsOf) -> None:
+    limits = Limits(
+        "SEC-TLS-01",
+        [replace(each, value=1) if each.name == "severe_findings" else each for each in limits_of("SEC-TLS-01")],
+    )
+    assert unmet(only_strong_tls(replace(GOOD, heartbleed=True), limits)) == []
+    two = "; ".join(map(str, unmet(only_strong_tls(replace(GOOD, heartbleed=True, robot=True), limits))))
+    assert "Heartbleed" in two
+    assert "ROBOT" in two
 
 
 def test_a_push_down_is_possible_only_where_there_is_something_below(limits_of: LimitsOf) -> None:

@@ -56,12 +56,16 @@ class TlsChannel(Channel):
         """Shake hands as a client does: chain and name are verified against the profile's CA or the system's.
 
         Returns:
-            An empty text when the verification succeeds, else OpenSSL's reason why it does not.
+            An empty text when the verification succeeds, else OpenSSL's reason why a client has no connection.
 
         Raises:
             UnreachableError: nobody answers there.
+            UnansweredError: the profile's CA cannot be read.
         """
-        context = ssl.create_default_context(cafile=self._ca)
+        try:
+            context = ssl.create_default_context(cafile=self._ca)
+        except OSError as error:
+            raise UnansweredError(f"listener {self.target}: its ca {self.spec.ca} cannot be read: {error}") from None
         # Python 3.13 sets both by default: the verdict is about the certificate, not about the runner's Python.
         context.verify_flags &= ~(ssl.VERIFY_X509_STRICT | getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0))
         question = f"handshake with {self.spec.connect} as {self.spec.server_name}, verified"
@@ -81,32 +85,40 @@ class TlsChannel(Channel):
 
     def _verdict(self, context: ssl.SSLContext) -> str:
         try:
-            self._shake(context)
-        except ssl.SSLCertVerificationError as error:
-            return str(error.verify_message or error)
+            self._connect(context)
+        except (ssl.SSLError, ConnectionResetError) as error:
+            # It is there: what we would not talk, as TLS 1.0, it may well talk when it is asked in another way.
+            return str(getattr(error, "verify_message", "") or error)
+        except OSError as error:
+            raise self._no_handshake(error) from None
         return ""
 
     def _shake(self, context: ssl.SSLContext) -> Handshake:
-        host, _, port = self.spec.connect.rpartition(":")
         try:
-            with (
-                socket.create_connection((host.strip("[]"), int(port)), self.timeout_s) as raw,
-                context.wrap_socket(raw, server_hostname=self.spec.server_name) as tls,
-            ):
-                leaf, cipher = tls.getpeercert(binary_form=True), tls.cipher()
-                if leaf is None or cipher is None:
-                    raise UnansweredError(f"listener {self.target}: the handshake showed no certificate")
-                return Handshake(str(tls.version()), cipher[0], leaf)
-        except ssl.SSLCertVerificationError:
-            raise
+            return self._connect(context)
         except OSError as error:
-            raise UnreachableError(
-                f"listener {self.target} at {self.spec.connect} gives no TLS handshake: {error}"
-            ) from None
+            raise self._no_handshake(error) from None
+
+    def _connect(self, context: ssl.SSLContext) -> Handshake:
+        host, _, port = self.spec.connect.rpartition(":")
+        with (
+            socket.create_connection((host.strip("[]"), int(port)), self.timeout_s) as raw,
+            context.wrap_socket(raw, server_hostname=self.spec.server_name) as tls,
+        ):
+            leaf, cipher = tls.getpeercert(binary_form=True), tls.cipher()
+            if leaf is None or cipher is None:
+                raise UnansweredError(f"listener {self.target}: the handshake showed no certificate")
+            return Handshake(str(tls.version()), cipher[0], leaf)
+
+    def _no_handshake(self, error: OSError) -> UnreachableError:
+        return UnreachableError(f"listener {self.target} at {self.spec.connect} gives no TLS handshake: {error}")
 
 
 def _shown(handshake: Handshake) -> dict[str, Any]:
-    leaf = x509.load_der_x509_certificate(handshake.leaf)
+    try:
+        leaf = x509.load_der_x509_certificate(handshake.leaf)
+    except ValueError as error:
+        raise UnansweredError(f"the served certificate is not understood: {error}") from None
     return {
         "protocol": handshake.protocol,
         "cipher": handshake.cipher,

@@ -85,10 +85,11 @@ def _scanned(asked: dict[str, Any]) -> Scan:
     from sslyze.server_setting import ServerNetworkConfiguration, ServerNetworkLocation  # noqa: PLC0415
 
     host, _, port = asked["scan"].rpartition(":")
-    try:
-        address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0][4][0]
+    try:  # of several addresses the first one that answers, as for any handshake
+        with socket.create_connection((host.strip("[]"), int(port)), asked["timeout_s"]) as connection:
+            address = connection.getpeername()[0]
     except OSError as error:
-        return {"problems": [f"{host} has no address: {error}"]}
+        return {"problems": [f"{asked['scan']} cannot be reached: {error}"]}
     scanner = Scanner()
     scanner.queue_scans(
         [
@@ -112,6 +113,7 @@ def _told(result: Any, commands: list[str]) -> Scan:
     problems = [
         f"{name}: {_reason(each.error_trace)}" for name, each in attempts.items() if each.status.value != "COMPLETED"
     ]
+    problems = problems or [*filter(None, (_timed_out(name, attempts[name].result) for name in PROTOCOLS.values()))]
     if problems:
         return {"problems": problems}
     suites = {
@@ -122,6 +124,16 @@ def _told(result: Any, commands: list[str]) -> Scan:
         field: getattr(attempts[name].result, field) for name, fields in OTHERS.items() for field in fields.split()
     }
     return {"suites": suites, **{name: getattr(value, "value", value) for name, value in found.items()}}
+
+
+def _timed_out(name: str, result: Any) -> str:
+    """Why it is not known what is accepted under a protocol; empty where it is.
+
+    sslyze takes a time-out for a rejection. So it is where all of a protocol is met with silence, but not where some of
+    it is accepted.
+    """
+    silent = [each for each in result.rejected_cipher_suites if "timed out" in each.error_message]
+    return f"{name}: {len(silent)} handshakes timed out" if silent and result.accepted_cipher_suites else ""
 
 
 def _suite(accepted: Any) -> dict[str, Any]:

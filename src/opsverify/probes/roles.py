@@ -87,8 +87,11 @@ METHODS = frozenset(
 
 @dataclass(frozen=True)
 class Role:
-    """A role with what makes it more than others. ``mighty`` are the roles that it is a member of, however far away, and
-    that are superusers, may make roles, pass by row security, or read, write or run on the server itself."""
+    """A role with what makes it more than others.
+
+    ``mighty`` are the roles that it is a member of, directly or not, and that are superusers, may make roles, pass by
+    row security, or read, write or run on the server itself.
+    """
 
     name: str
     superuser: bool

@@ -60,11 +60,20 @@ class Offered:
 def offered(listener: TlsChannel) -> Offered:
     """All of that. One handshake comes first: a listener that is silent costs one time-out, not a scan of them.
 
+    Another one comes last: a listener that has had enough of us turns the rest of a scan away, which then looks as if
+    it were not offered.
+
     Raises:
         UnansweredError: something of it cannot be told.
     """
     with about(f"listener {listener.target}"):
-        return parse_scan(leaf_of(listener.handshake().leaf), listener.scan())
+        before = listener.handshake()
+        found = parse_scan(leaf_of(before.leaf), listener.scan())
+        protocol = {"TLSv1": "TLSv1.0"}.get(before.protocol, before.protocol)
+        if protocol not in found.suites:
+            raise UnansweredError(f"the scan was not offered {protocol}, by which there was a handshake before it")
+        listener.handshake()
+        return found
 
 
 def parse_scan(leaf: Leaf, scan: Scan) -> Offered:

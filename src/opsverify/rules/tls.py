@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from opsverify.errors import InsufficientFactsError
-from opsverify.judgement import Limits, Observation, holds, none_of, within
+from opsverify.judgement import Limits, Observation, holds, within
 from opsverify.probes.tls_findings import Leaf, Offered, Suite
 
 Severity = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW"]
@@ -38,7 +38,12 @@ def only_strong_tls(offered: Offered, limits: Limits) -> list[Observation]:
     return [
         holds("protocols", accepted, f"none but {', '.join(sorted(allowed))}", set(accepted) <= allowed),
         within("problems of high or critical severity", len(severe), limits.severe_findings),
-        none_of("of high or critical severity", severe, seen=seen, of="accepted cipher suites, and the known holes"),
+        holds(
+            "of high or critical severity",
+            tuple(severe) or f"none among {seen} accepted cipher suites, and the known holes",
+            str(limits.severe_findings),
+            limits.severe_findings.met(len(severe)),
+        ),
         holds("of medium or low severity", tuple(lesser) or "none", "shown", met=True),
     ]
 
