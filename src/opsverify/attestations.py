@@ -121,6 +121,8 @@ def parsed(model: type[M], text: str, file: str) -> M:
         return model.model_validate(data)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file}: not readable as TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{file}: not readable as TOML: brackets within brackets, too deep") from None
     except ValidationError as error:
         raise UsageError(f"{file}: {first_problem(error)}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -76,7 +77,7 @@ TRIVY: dict[str, Any] = {
 def test_what_trivy_found_is_told_by_its_number_and_when() -> None:
     found = parse_audit(json.dumps(TRIVY))
     assert found.advisories == (Advisory("CVE-2026-1", "zlib1g", "critical"),)
-    assert found.seen == 2
+    assert (found.tool, found.seen, found.unseen) == ("trivy of tokenswap-api", 2, "")
     assert found.made == datetime(2026, 11, 20, 8, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -97,11 +98,38 @@ def test_what_trivy_found_is_told_by_its_number_and_when() -> None:
         (json.dumps({**TRIVY, "Results": TRIVY["Results"][2:]}), InsufficientFactsError, "no packages"),
         (json.dumps(TRIVY).replace("CRITICAL", "AWFUL"), UnansweredError, "the severity 'AWFUL' is not known"),
         (json.dumps(TRIVY).replace("2026-11-20T08", "yesterday"), UnansweredError, "not understood"),
+        (json.dumps({**TRIVY, "CreatedAt": "2026-11-20T08:00:00"}), UnansweredError, "names no time zone"),
+        (json.dumps({**TRIVY, "CreatedAt": "0001-01-01T00:00:00+14:00"}), UnansweredError, "not understood"),
     ],
 )
 def test_what_is_no_whole_result_is_no_clean_one(text: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         parse_audit(text)
+
+
+@pytest.mark.parametrize(
+    ("system", "results", "said"),
+    [
+        ({"Family": "debian", "Name": "12.5"}, TRIVY["Results"], ""),
+        ({"Family": "none"}, TRIVY["Results"][1:], ""),
+        ({"Family": "debian", "Name": "9.13", "EOSL": True}, TRIVY["Results"], "debian 9.13 is past its end of life"),
+        ({"Family": "fedora", "Name": "39"}, TRIVY["Results"][1:], "not looked at the packages of fedora 39"),
+    ],
+)
+def test_what_trivy_could_not_see_is_an_error_unless_something_else_is_wrong(
+    limits_of: LimitsOf, system: dict[str, Any], results: list[dict[str, Any]], said: str
+) -> None:
+    limits = limits_of("BP-SEC-01")
+    clean = [{key: value for key, value in each.items() if key != "Vulnerabilities"} for each in results]
+    found = parse_audit(json.dumps({**TRIVY, "Metadata": {"OS": system}, "Results": clean}))
+    assert said in found.unseen
+    assert bool(found.unseen) == bool(said)
+    if said:
+        with pytest.raises(InsufficientFactsError, match=said):
+            judged(limits, Attempt(found))
+    else:
+        assert judged(limits, Attempt(found)) == ""
+    assert "left-pad" in judged(limits, Attempt(replace(found, advisories=(CRITICAL,))))
 
 
 JSON = st.recursive(
@@ -132,8 +160,12 @@ def acceptance(days: int, advisory: str = CRITICAL.id) -> Acceptance:
 
 def test_a_critical_advisory_is_accepted_until_its_end(limits_of: LimitsOf) -> None:
     limits, audit = limits_of("BP-SEC-01"), Attempt(AUDIT)
-    assert "critical advisories not accepted: observed GHSA-aaaa-bbbb-cccc in left-pad" in judged(limits, audit)
+    assert "critical advisories not accepted for at most 90 days: observed GHSA-aaaa-bbbb-cccc in left-pad" in judged(
+        limits, audit
+    )
     assert judged(limits, audit, acceptance(1)) == judged(limits, audit, acceptance(0)) == ""
+    assert judged(limits, audit, acceptance(90)) == ""
+    assert "left-pad (accepted until 2027-02-22), expected none" in judged(limits, audit, acceptance(91))
     assert judged(limits, audit, acceptance(0, "ghsa-AAAA-bbbb-cccc")) == ""
     assert "left-pad (accepted until 2026-11-22)" in judged(limits, audit, acceptance(-1))
     assert judged(limits, audit, acceptance(1), acceptance(-9)) == ""
@@ -175,6 +207,8 @@ expires = 2026-12-01
 def test_an_acceptance_has_a_reason_an_approver_and_an_end() -> None:
     assert parse(ENTRY, "f")[0].expires == date(2026, 12, 1)
     assert parse("", "f") == []
+    with pytest.raises(UsageError, match=r"f: not readable as TOML: .* too deep"):
+        parse(f"accepted = {'[' * 5000}", "f")
     for line in ENTRY.strip().splitlines()[1:]:
         with pytest.raises(UsageError, match=rf"f: accepted\.0\.{line.split()[0]}"):
             parse(ENTRY.replace(line + "\n", ""), "f")

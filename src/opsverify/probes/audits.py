@@ -34,13 +34,17 @@ class Advisory:
 
 @dataclass(frozen=True)
 class Audit:
-    """The result of an audit: by which tool, over how many things (``of``: what they are), and when, where it says."""
+    """The result of an audit: by which tool, over how many things (``of``: what they are), and when, where it says.
+
+    ``unseen`` says what the tool has had before it and could tell nothing of; mostly empty.
+    """
 
     tool: str
     seen: int
     of: str
     advisories: tuple[Advisory, ...]
     made: datetime | None = None
+    unseen: str = ""
 
 
 def audit(program: DocumentChannel, artefact: str) -> Attempt[Audit]:
@@ -75,7 +79,7 @@ def parse_audit(text: str) -> Audit:
                 return _npm(data)
             case {"SchemaVersion": 2, "ArtifactName": str()}:
                 return _trivy(data)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UnansweredError(f"it is not understood: {type(error).__name__}: {error}") from None
     raise UnansweredError("it is neither the result of npm audit --json (version 2) nor of trivy (schema version 2)")
 
@@ -116,7 +120,27 @@ def _trivy(data: Mapping[str, Any]) -> Audit:
         for each in result.get("Vulnerabilities") or []
     )
     made = datetime.fromisoformat(data["CreatedAt"]) if data.get("CreatedAt") else None
-    return Audit("trivy", len(results), "sets of packages", _sorted(found), made and made.astimezone(UTC))
+    if made is not None and made.tzinfo is None:
+        raise UnansweredError(f"trivy's CreatedAt names no time zone: {data['CreatedAt']}")
+    return Audit(
+        f"trivy of {data['ArtifactName']}",
+        len(results),
+        "sets of packages",
+        _sorted(found),
+        made and made.astimezone(UTC),
+        _unseen(data.get("Metadata") or {}, results),
+    )
+
+
+def _unseen(about_it: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> str:
+    """What an operating system hides: past its end it has no advisories; of one that trivy does not know it says nothing."""
+    system = about_it.get("OS") or {}
+    name = " ".join(str(system.get(each) or "") for each in ("Family", "Name")).strip()
+    if system.get("EOSL"):
+        return f"{name} is past its end of life, so nobody tells of its vulnerabilities any more"
+    if name not in ("", "none") and not any(each["Class"] == "os-pkgs" for each in results):
+        return f"trivy has not looked at the packages of {name} itself"
+    return ""
 
 
 def _known(severity: str, severities: frozenset[str]) -> str:
