@@ -46,11 +46,11 @@ def key_inventory(text: str, afterwards: Callable[[str], str] = lambda text: tex
     armored, end, public = engine.inside("node", "sh", "-c", SIGN, stdin=text.encode()).partition(
         "-----END SSH SIGNATURE-----\n"
     )
-    INVENTORY.write_text(afterwards(text), encoding="utf-8")
-    signature.write_text(armored + end, encoding="utf-8")
-    SIGNERS.write_text(f'aylin.demir@tokenswap.io namespaces="opsverify-keys" {public}', encoding="utf-8")
     try:
+        INVENTORY.write_text(afterwards(text), encoding="utf-8")
+        signature.write_text(armored + end, encoding="utf-8")
+        SIGNERS.write_text(f'aylin.demir@tokenswap.io namespaces="opsverify-keys" {public}', encoding="utf-8")
         yield
     finally:
         for file in (INVENTORY, signature, SIGNERS):
-            file.unlink()
+            file.unlink(missing_ok=True)

@@ -17,18 +17,20 @@ LAST_RULE = "hostssl  replication  replica     samenet  scram-sha-256\n"
 @contextlib.contextmanager
 def hba_rule(rule: str) -> Iterator[None]:
     """pg_hba.conf has one more rule at its end, and PostgreSQL has read it."""
-    with file_edited("postgres", PG_HBA, LAST_RULE, f"{LAST_RULE}{rule}\n"):
+    try:
+        with file_edited("postgres", PG_HBA, LAST_RULE, f"{LAST_RULE}{rule}\n"):
+            sql("SELECT pg_reload_conf()")
+            yield
+    finally:
         sql("SELECT pg_reload_conf()")
-        yield
-    sql("SELECT pg_reload_conf()")
 
 
 @contextlib.contextmanager
 def server_setting(name: str, value: str) -> Iterator[None]:
     """A setting of PostgreSQL is changed, as ALTER SYSTEM does it."""
     before = sql(f"SHOW {name}")
-    sql(f"ALTER SYSTEM SET {name} = '{value}'")
     try:
+        sql(f"ALTER SYSTEM SET {name} = '{value}'")
         _reloaded(name, value)
         yield
     finally:

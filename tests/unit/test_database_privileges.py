@@ -152,7 +152,7 @@ USERS = {
 ON: Attempt[str] = Attempt("yes")
 
 
-def cache(change: dict[str, str], protected: Attempt[str] = ON) -> str:
+def cache(change: dict[str, str], protected: Attempt[str] | None = ON) -> str:
     return "; ".join(map(str, unmet(cache_is_closed({**USERS, **change}, protected, "tokenswap", ["admin"]))))
 
 
@@ -179,9 +179,12 @@ def test_a_cache_is_closed_and_few_may_administer_it(change: dict[str, str], exp
 
 def test_protected_mode_is_on_or_not_told() -> None:
     assert "protected-mode: observed no" in cache({}, Attempt("no"))
-    with pytest.raises(InsufficientFactsError, match="it is managed"):
-        cache({}, Attempt(None, "it is managed"))
-    assert "without a password" in cache({"default": "on nopass +@all"}, Attempt(None, "it is managed"))
+    refused: Attempt[str] = Attempt(None, "CONFIG is refused")
+    with pytest.raises(InsufficientFactsError, match="CONFIG is refused"):
+        cache({}, refused)
+    assert "without a password" in cache({"default": "on nopass +@all"}, refused)
+    assert cache({}, None) == ""
+    assert "without a password" in cache({"default": "on nopass +@all"}, None)
     assert parse_protected_mode(["protected-mode", "yes"]) == "yes"
     for answer in ([], ["protected-mode"], ["maxmemory", "yes"], ["protected-mode", "maybe"], None, "yes"):
         with pytest.raises(UnansweredError, match="not understood"):

@@ -133,7 +133,7 @@ def _trivy(data: Mapping[str, Any]) -> Audit:
 
 
 def _unseen(about_it: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> str:
-    """What an operating system hides: past its end it has no advisories; of one that trivy does not know it says nothing."""
+    """What a system hides: past its end of life it has no advisories, and of one unknown to it trivy says nothing."""
     system = about_it.get("OS") or {}
     name = " ".join(str(system.get(each) or "") for each in ("Family", "Name")).strip()
     if system.get("EOSL"):

@@ -174,8 +174,11 @@ def parse_users(answer: object) -> dict[str, str]:
     return found
 
 
-def protected_mode(cache: CacheChannel) -> Attempt[str]:
-    """Whether Redis refuses strangers while anybody might get in: ``yes`` or ``no``. Providers refuse the question."""
+def protected_mode(cache: CacheChannel) -> Attempt[str] | None:
+    """Whether Redis refuses strangers while anybody might get in: ``yes`` or ``no``.
+
+    None where a provider keeps that to itself; he refuses the question, so it is not asked.
+    """
 
     def ask() -> str:
         answer = cache.ask("CONFIG", "GET", "protected-mode")
@@ -183,7 +186,7 @@ def protected_mode(cache: CacheChannel) -> Attempt[str]:
             return parse_protected_mode(answer)
 
     if cache.spec.managed:
-        return Attempt(None, f"cache {cache.target}: it is managed, so its provider keeps protected-mode to itself")
+        return None
     return attempt(ask)
 
 
@@ -206,7 +209,8 @@ def parse_policy(text: str) -> str:
     Raises:
         UnansweredError: the file includes others, which may have a later word.
     """
-    if re.search(r"^\s*include\s", text, re.MULTILINE | re.IGNORECASE):
+    if re.search(r"^[ \t]*include[ \t]", text, re.MULTILINE | re.IGNORECASE):
         raise UnansweredError("the configuration file includes other files, which this probe does not read")
-    found = re.findall(r"^\s*maxmemory-policy\s+[\"']?([\w-]+)[\"']?\s*$", text, re.MULTILINE | re.IGNORECASE)
+    entry = r"^[ \t]*maxmemory-policy[ \t]+[\"']?([\w-]+)[\"']?[ \t\r]*$"
+    found = re.findall(entry, text, re.MULTILINE | re.IGNORECASE)
     return found[-1].lower() if found else "noeviction"

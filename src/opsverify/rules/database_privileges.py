@@ -89,11 +89,12 @@ def _public(found: Privileges) -> list[Observation]:
 
 
 def cache_is_closed(
-    users: Mapping[str, str], protected: Attempt[str], app_user: str, administrators: Collection[str]
+    users: Mapping[str, str], protected: Attempt[str] | None, app_user: str, administrators: Collection[str]
 ) -> list[Observation]:
     """Nobody gets in without a password, and only administrators may do more than use the cache and look.
 
-    What the application may do is another requirement's (RED-EXP-01).
+    What the application may do is another requirement's (RED-EXP-01). Protected mode stands behind the passwords: Redis
+    heeds it only while the default user needs none. So a provider may keep it to itself (None).
 
     Raises:
         InsufficientFactsError: it is not shown whether protected mode is on, and nothing else speaks against it.
@@ -117,6 +118,8 @@ def cache_is_closed(
         ),
         none_of(f"users that may administer, besides {listed}", mighty, seen=len(users), of=of),
     ]
+    if protected is None:
+        return [*observations, holds("protected-mode", "kept by the provider", "shown", met=True)]
     if protected.value is None:
         return complete(observations, [protected.failure])
     return [*observations, holds("protected-mode", protected.value, "yes", protected.value == "yes")]
