@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from opsverify import targets
@@ -101,6 +101,9 @@ def closed_port() -> int:
     return port
 
 
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
 @dataclass(frozen=True)
 class Authority:
     """A certificate authority of one test; certificates are for one name."""
@@ -114,16 +117,16 @@ class Authority:
         """The file of the authority's own certificate."""
         return str(self.folder / "ca.crt")
 
-    def issue(self, name: str, days: int = 90) -> Path:
-        """A file with key and certificate for a DNS name."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def issue(self, name: str, days: int = 90, key: Key | None = None) -> Path:
+        """A file with key (an EC key unless given) and certificate for a DNS name."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
         certificate = _signed(name, key, self.certificate.subject, self.key, days, ca=False)
         file = self.folder / f"{name}.pem"
         file.write_bytes(_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
         return file
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _pem(key: Key) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -131,7 +134,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _signed(
     name: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: Key,
     issuer: x509.Name | None,
     signer: ec.EllipticCurvePrivateKey,
     days: int,

@@ -115,7 +115,7 @@ def test_what_an_error_is_about_is_said_once() -> None:
         ("maxmemory-policy allkeys-lru\n", "allkeys-lru"),
         ('  MaxMemory-Policy   "allkeys-lru"  \n', "allkeys-lru"),
         ("maxmemory-policy noeviction\nmaxmemory-policy allkeys-lru\n", "allkeys-lru"),
-        ("\tmaxmemory-policy \"allkeys-lru\" \r\n", "allkeys-lru"),
+        ('\tmaxmemory-policy "allkeys-lru" \r\n', "allkeys-lru"),
         ("\n" * 100_000, "noeviction"),
         ("# maxmemory-policy allkeys-lru\n", "noeviction"),
         ("maxmemory 64mb\n", "noeviction"),

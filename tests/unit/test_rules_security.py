@@ -184,11 +184,16 @@ def certificate(days: float, begun: float = -60) -> Certificate:
     ],
 )
 def test_a_certificate_lasts_a_month_and_is_valid_already(limits_of: LimitsOf, served: Certificate, good: bool) -> None:
-    assert met(security.certificate_remaining(Attempt(served), limits_of("SEC-CERT-01"), NOW)) is good
+    assert met(security.certificate_remaining(Attempt((served,)), limits_of("SEC-CERT-01"), NOW)) is good
+
+
+def test_each_certificate_of_a_listener_has_to_last(limits_of: LimitsOf) -> None:
+    two: Attempt[tuple[Certificate, ...]] = Attempt((certificate(90), certificate(29)))
+    assert not met(security.certificate_remaining(two, limits_of("SEC-CERT-01"), NOW))
 
 
 def test_a_listener_that_serves_none_has_no_good_certificate(limits_of: LimitsOf) -> None:
-    nothing: Attempt[Certificate] = Attempt(None, "refused")
+    nothing: Attempt[tuple[Certificate, ...]] = Attempt(None, "refused")
     assert not met(security.certificate_remaining(nothing, limits_of("SEC-CERT-01"), NOW))
     assert not met(security.certificate_deployed(nothing, certificate(90)))
     assert not met(security.certificate_verifies(Attempt(None, "refused")))
@@ -202,9 +207,9 @@ def test_a_certificate_verifies_when_nothing_speaks_against_it() -> None:
 
 def test_a_renewed_file_that_is_not_served_is_found() -> None:
     old = Certificate("CN=x", NOW, NOW, "cd")
-    assert met(security.certificate_deployed(Attempt(certificate(90)), certificate(90)))
-    assert not met(security.certificate_deployed(Attempt(old), certificate(90)))
-    assert not met(security.certificate_deployed(Attempt(old), None))
+    assert met(security.certificate_deployed(Attempt((old, certificate(90))), certificate(90)))
+    assert not met(security.certificate_deployed(Attempt((old,)), certificate(90)))
+    assert not met(security.certificate_deployed(Attempt((old,)), None))
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from ssl import VERIFY_X509_PARTIAL_CHAIN, VERIFY_X509_STRICT, SSLContext, TLSVersion, create_default_context
+from ssl import (
+    PROTOCOL_TLS_SERVER,
+    VERIFY_X509_PARTIAL_CHAIN,
+    VERIFY_X509_STRICT,
+    SSLContext,
+    TLSVersion,
+    create_default_context,
+)
+from threading import Thread
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from opsverify import targets
 from opsverify.channels.tls import Handshake, TlsChannel
 from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.judgement import Limits, unmet
 from opsverify.probes import certificates
+from opsverify.rules.security import certificate_remaining
 from opsverify.transcript import Transcript
 
 Serve = Callable[..., int]
@@ -120,6 +134,52 @@ def test_a_listener_that_a_client_would_not_talk_to_is_there_all_the_same(
     listener = channel(web_server(silent, authority.issue("api.example")), ca=authority.ca)
     assert "handshake failure" in listener.verify()
     assert listener.handshake().leaf
+
+
+@pytest.fixture
+def two_certificates(authority: Any) -> Iterator[Callable[..., int]]:
+    """A listener with an EC certificate for 90 days and an RSA one for others, as nginx may have; gives its port."""
+    with ExitStack() as stack:
+
+        def start(days: int, newest: TLSVersion = TLSVersion.MAXIMUM_SUPPORTED) -> int:
+            context = SSLContext(PROTOCOL_TLS_SERVER)
+            context.maximum_version = newest
+            context.load_cert_chain(authority.issue("api.example"))
+            context.load_cert_chain(authority.issue("api.example", days, rsa.generate_private_key(65537, 2048)))
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            Thread(target=serve, args=(server, context), daemon=True).start()
+            port: int = server.getsockname()[1]
+            return port
+
+        def serve(server: socket.socket, context: SSLContext) -> None:
+            while True:
+                try:
+                    plain, _ = server.accept()
+                except OSError:
+                    return
+                with suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
+                    connection.recv(1)
+
+        yield start
+
+
+@pytest.mark.parametrize("newest", [TLSVersion.TLSv1_2, TLSVersion.TLSv1_3])
+def test_a_second_certificate_is_seen_too(
+    two_certificates: Callable[..., int],
+    channel: Open,
+    authority: Any,
+    limits_of: Callable[[str], Limits],
+    newest: TLSVersion,
+) -> None:
+    listener = channel(two_certificates(-1, newest), ca=authority.ca)
+    found = certificates.served(listener)
+    assert len(found.required()) == 2
+    expired = unmet(certificate_remaining(found, limits_of("SEC-CERT-01"), datetime.now(UTC)))
+    assert len(expired) == 1
+    assert listener.verify() == "RSA certificate has expired"
+    good = channel(two_certificates(90, newest), ca=authority.ca)
+    assert good.verify() == ""
+    assert unmet(certificate_remaining(certificates.served(good), limits_of("SEC-CERT-01"), datetime.now(UTC))) == []
 
 
 def test_a_ca_that_cannot_be_read_is_named(channel: Open, closed_port: int) -> None:

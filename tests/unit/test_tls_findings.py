@@ -38,7 +38,7 @@ GOOD = Offered(
     secure_renegotiation=True,
     client_renegotiation=False,
     fallback_scsv=True,
-    leaf=Leaf("EC", 256, "sha256"),
+    leaves=(Leaf("EC", 256, "sha256"),),
 )
 
 
@@ -72,9 +72,9 @@ def test_a_listener_is_scanned_and_the_answer_is_on_record(
     found = offered(listener(web_server(silent, authority.issue("api.example")), timeout_s=10))
     assert list(found.suites) == ["TLSv1.2", "TLSv1.3"]
     assert TLS13 in found.suites["TLSv1.3"]
-    assert found.leaf == Leaf("EC", 256, "sha256")
+    assert found.leaves == (Leaf("EC", 256, "sha256"),)
     assert unmet(only_strong_tls(found, limits_of("SEC-TLS-01"))) == []
-    before, scan, after = exchanges()
+    before, _, _, scan, after = exchanges()
     assert "handshake" in before["question"]
     assert after["question"] == before["question"]
     assert scan["question"]["as"] == "api.example"
@@ -156,11 +156,11 @@ def suite(name: str, bits: int = 128, dh_bits: int = 0) -> Offered:
         (replace(GOOD, secure_renegotiation=False), "CRITICAL", "insecure renegotiation"),
         (replace(GOOD, client_renegotiation=True), "HIGH", "clients may renegotiate"),
         (replace(GOOD, compression=True), "HIGH", "CRIME"),
-        (replace(GOOD, leaf=Leaf("RSA", 1024, "sha256")), "HIGH", "RSA key of 1024 bits"),
-        (replace(GOOD, leaf=Leaf("RSA", 2048, "md5")), "CRITICAL", "signed over md5"),
-        (replace(GOOD, leaf=Leaf("RSA", 2048, "sha1")), "MEDIUM", "signed over sha1"),
-        (replace(GOOD, leaf=Leaf("RSA", 1536, "sha256")), "MEDIUM", "RSA key of 1536 bits"),
-        (replace(GOOD, leaf=Leaf("EC", 192, "sha256")), "MEDIUM", "EC key of 192 bits"),
+        (replace(GOOD, leaves=(*GOOD.leaves, Leaf("RSA", 1024, "sha256"))), "HIGH", "RSA key of 1024 bits"),
+        (replace(GOOD, leaves=(*GOOD.leaves, Leaf("RSA", 2048, "md5"))), "CRITICAL", "signed over md5"),
+        (replace(GOOD, leaves=(*GOOD.leaves, Leaf("RSA", 2048, "sha1"))), "MEDIUM", "signed over sha1"),
+        (replace(GOOD, leaves=(*GOOD.leaves, Leaf("RSA", 1536, "sha256"))), "MEDIUM", "RSA key of 1536 bits"),
+        (replace(GOOD, leaves=(*GOOD.leaves, Leaf("EC", 192, "sha256"))), "MEDIUM", "EC key of 192 bits"),
         (replace(GOOD, suites={"TLSv1.2": (GCM,)}), "LOW", "TLSv1.3 is not offered"),
         (suite("TLS_ECDHE_ECDSA_WITH_NULL_SHA", 0), "CRITICAL", "no encryption"),
         (suite("TLS_ECDH_anon_WITH_AES_128_CBC_SHA"), "CRITICAL", "no authentication"),
@@ -236,12 +236,12 @@ SCAN = {
 
 
 def test_a_scan_that_lacks_something_or_is_not_sure_is_not_understood() -> None:
-    assert parse_scan(GOOD.leaf, SCAN) == replace(GOOD, suites={})
+    assert parse_scan(GOOD.leaves, SCAN) == replace(GOOD, suites={})
     for name in SCAN:
         with pytest.raises(UnansweredError, match=name):
-            parse_scan(GOOD.leaf, {key: value for key, value in SCAN.items() if key != name})
+            parse_scan(GOOD.leaves, {key: value for key, value in SCAN.items() if key != name})
     with pytest.raises(UnansweredError, match="UNKNOWN_INCONSISTENT_RESULTS"):
-        parse_scan(GOOD.leaf, {**SCAN, "robot_result": "UNKNOWN_INCONSISTENT_RESULTS"})
+        parse_scan(GOOD.leaves, {**SCAN, "robot_result": "UNKNOWN_INCONSISTENT_RESULTS"})
 
 
 def test_the_key_of_a_certificate(captured: Callable[[str], str]) -> None:

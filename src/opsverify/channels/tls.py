@@ -6,6 +6,7 @@ import hashlib
 import socket
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from opsverify.channels import tls_scan
 from opsverify.channels.base import Channel
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
+
+KEYS = ("ECDSA", "RSA")  # kinds of certificates that a listener may have beside each other, each with its own end
+REFUSED = (ssl.SSLError, ConnectionResetError)  # somebody is there, and will not have it this way
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,32 @@ class TlsChannel(Channel):
         Raises:
             UnreachableError: nobody answers there, or what answers speaks no TLS.
         """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        # What a listener serves is to be seen even where all that it speaks is what we would not talk ourselves.
-        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context = _unverified()
         question = f"handshake with {self.spec.connect} as {self.spec.server_name}, unverified"
         return self.exchange(question, lambda: self._shake(context), _shown)
 
+    def handshakes(self) -> tuple[Handshake, ...]:
+        """Shake hands as `handshake` does, then for each of `KEYS`; of those, one for each certificate that is served.
+
+        Only up to TLS 1.2 can a kind of key be asked for: of a listener of TLS 1.3 alone one certificate is seen.
+
+        Raises:
+            UnreachableError: as `handshake`.
+        """
+        first = self.handshake()
+        found = {first.leaf: first}
+        for kind in KEYS:
+            context = _unverified(kind)
+            question = f"handshake with {self.spec.connect} as {self.spec.server_name}, {kind}, unverified"
+            shaken = self.exchange(question, partial(self._shake_if_offered, context), _shown)
+            if shaken is not None:
+                found.setdefault(shaken.leaf, shaken)
+        return tuple(found.values())
+
     def verify(self) -> str:
         """Shake hands as a client does: chain and name are verified against the profile's CA or the system's.
+
+        So are those of each certificate that the listener has besides, as far as `handshakes` sees them.
 
         Returns:
             An empty text when the verification succeeds, else OpenSSL's reason why a client has no connection.
@@ -62,15 +81,15 @@ class TlsChannel(Channel):
             UnreachableError: nobody answers there.
             UnansweredError: the profile's CA cannot be read.
         """
-        try:
-            context = ssl.create_default_context(cafile=self._ca)
-        except OSError as error:
-            raise UnansweredError(f"listener {self.target}: its ca {self.spec.ca} cannot be read: {error}") from None
-        # Python 3.13 sets both by default: the verdict is about the certificate, not about the runner's Python.
-        context.verify_flags &= ~(ssl.VERIFY_X509_STRICT | getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0))
-        question = f"handshake with {self.spec.connect} as {self.spec.server_name}, verified"
-        why_not: str = self.exchange(question, lambda: self._verdict(context), lambda why: why or "verified")
-        return why_not
+        for kind in ("", *KEYS):
+            context = self._verifying(kind)
+            question = (
+                f"handshake with {self.spec.connect} as {self.spec.server_name}, {kind}{', ' * bool(kind)}verified"
+            )
+            why_not: str = self.exchange(question, partial(self._verdict, context, kind), lambda why: why or "verified")
+            if why_not:
+                return why_not
+        return ""
 
     def scan(self) -> tls_scan.Scan:
         """Find out by many handshakes what the listener offers, and which known holes it has; as `tls_scan.scan`.
@@ -83,38 +102,78 @@ class TlsChannel(Channel):
         )
         return scanned
 
-    def _verdict(self, context: ssl.SSLContext) -> str:
+    def _verifying(self, kind: str) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self._ca)
+        except OSError as error:
+            raise UnansweredError(f"listener {self.target}: its ca {self.spec.ca} cannot be read: {error}") from None
+        # Python 3.13 sets both by default: the verdict is about the certificate, not about the runner's Python.
+        context.verify_flags &= ~(ssl.VERIFY_X509_STRICT | getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0))
+        return _only(context, kind)
+
+    def _verdict(self, context: ssl.SSLContext, kind: str) -> str:
         try:
             self._connect(context)
-        except (ssl.SSLError, ConnectionResetError) as error:
-            # It is there: what we would not talk, as TLS 1.0, it may well talk when it is asked in another way.
-            return str(getattr(error, "verify_message", "") or error)
-        except OSError as error:
-            raise self._no_handshake(error) from None
+        except ssl.SSLCertVerificationError as error:
+            return f"{kind} {error.verify_message or error}".strip()
+        except REFUSED as error:
+            # What we would not talk, as TLS 1.0, it may well talk to others; of a kind of key it may just have none.
+            return "" if kind else str(error)
         return ""
 
     def _shake(self, context: ssl.SSLContext) -> Handshake:
         try:
             return self._connect(context)
-        except OSError as error:
+        except REFUSED as error:
             raise self._no_handshake(error) from None
+
+    def _shake_if_offered(self, context: ssl.SSLContext) -> Handshake | None:
+        try:
+            return self._connect(context)
+        except REFUSED:
+            return None
 
     def _connect(self, context: ssl.SSLContext) -> Handshake:
         host, _, port = self.spec.connect.rpartition(":")
-        with (
-            socket.create_connection((host.strip("[]"), int(port)), self.timeout_s) as raw,
-            context.wrap_socket(raw, server_hostname=self.spec.server_name) as tls,
-        ):
-            leaf, cipher = tls.getpeercert(binary_form=True), tls.cipher()
-            if leaf is None or cipher is None:
-                raise UnansweredError(f"listener {self.target}: the handshake showed no certificate")
-            return Handshake(str(tls.version()), cipher[0], leaf)
+        try:
+            with (
+                socket.create_connection((host.strip("[]"), int(port)), self.timeout_s) as raw,
+                context.wrap_socket(raw, server_hostname=self.spec.server_name) as tls,
+            ):
+                leaf, cipher = tls.getpeercert(binary_form=True), tls.cipher()
+                if leaf is None or cipher is None:
+                    raise UnansweredError(f"listener {self.target}: the handshake showed no certificate")
+                return Handshake(str(tls.version()), cipher[0], leaf)
+        except REFUSED:
+            raise
+        except OSError as error:
+            raise self._no_handshake(error) from None
 
     def _no_handshake(self, error: OSError) -> UnreachableError:
         return UnreachableError(f"listener {self.target} at {self.spec.connect} gives no TLS handshake: {error}")
 
 
-def _shown(handshake: Handshake) -> dict[str, Any]:
+def _unverified(kind: str = "") -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    # What a listener serves is to be seen even where all that it speaks is what we would not talk ourselves.
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return _only(context, kind)
+
+
+def _only(context: ssl.SSLContext, kind: str) -> ssl.SSLContext:
+    """Take no certificate but one with this kind of key, where one is named."""
+    if kind:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(f"a{kind}:!eNULL")
+    return context
+
+
+def _shown(handshake: Handshake | None) -> Any:
+    if handshake is None:
+        return "not offered"
     try:
         leaf = x509.load_der_x509_certificate(handshake.leaf)
     except ValueError as error:

@@ -25,9 +25,10 @@ class Certificate:
     sha256: str
 
 
-def served(listener: TlsChannel) -> Attempt[Certificate]:
-    """The certificate that the listener serves under its name (the file may say otherwise)."""
-    return attempt(lambda: _facts(x509.load_der_x509_certificate(listener.handshake().leaf)))
+def served(listener: TlsChannel) -> Attempt[tuple[Certificate, ...]]:
+    """The certificates that the listener serves under its name (the file may say otherwise): mostly one, else one for
+    each kind of key; first that which clients are shown by default."""
+    return attempt(lambda: tuple(_facts(x509.load_der_x509_certificate(each.leaf)) for each in listener.handshakes()))
 
 
 def verification(listener: TlsChannel) -> Attempt[str]:

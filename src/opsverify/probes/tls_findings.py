@@ -54,11 +54,11 @@ class Offered:
     secure_renegotiation: bool
     client_renegotiation: bool
     fallback_scsv: bool
-    leaf: Leaf
+    leaves: tuple[Leaf, ...]
 
 
 def offered(listener: TlsChannel) -> Offered:
-    """All of that. One handshake comes first: a listener that is silent costs one time-out, not a scan of them.
+    """All of that. Handshakes come first: a listener that is silent costs one time-out, not a scan of them.
 
     Another one comes last: a listener that has had enough of us turns the rest of a scan away, which then looks as if
     it were not offered.
@@ -67,16 +67,16 @@ def offered(listener: TlsChannel) -> Offered:
         UnansweredError: something of it cannot be told.
     """
     with about(f"listener {listener.target}"):
-        before = listener.handshake()
-        found = parse_scan(leaf_of(before.leaf), listener.scan())
-        protocol = {"TLSv1": "TLSv1.0"}.get(before.protocol, before.protocol)
+        before = listener.handshakes()
+        found = parse_scan(tuple(leaf_of(each.leaf) for each in before), listener.scan())
+        protocol = {"TLSv1": "TLSv1.0"}.get(before[0].protocol, before[0].protocol)
         if protocol not in found.suites:
             raise UnansweredError(f"the scan was not offered {protocol}, by which there was a handshake before it")
         listener.handshake()
         return found
 
 
-def parse_scan(leaf: Leaf, scan: Scan) -> Offered:
+def parse_scan(leaves: tuple[Leaf, ...], scan: Scan) -> Offered:
     """Parse what `TlsChannel.scan` returns.
 
     Raises:
@@ -101,7 +101,7 @@ def parse_scan(leaf: Leaf, scan: Scan) -> Offered:
             secure_renegotiation=scan["supports_secure_renegotiation"],
             client_renegotiation=scan["is_vulnerable_to_client_renegotiation_dos"],
             fallback_scsv=scan["supports_fallback_scsv"],
-            leaf=leaf,
+            leaves=leaves,
         )
     except (KeyError, TypeError) as error:
         raise UnansweredError(f"the scan is not understood: {type(error).__name__}: {error}") from None

@@ -100,21 +100,20 @@ def published_ports(containers: Sequence[Container], limits: Limits) -> list[Obs
     return [none_of("ports published on every address", wide, seen=len(containers), of="containers")]
 
 
-def certificate_remaining(served: Attempt[Certificate], limits: Limits, now: datetime) -> list[Observation]:
-    """The certificate that is served will last a while, and is valid already."""
+def certificate_remaining(served: Attempt[tuple[Certificate, ...]], limits: Limits, now: datetime) -> list[Observation]:
+    """Each certificate that is served will last a while, and is valid already."""
     if served.value is None:
         return [holds("handshake", served.failure, "a certificate is served", met=False)]
-    certificate = served.value
-    days = (certificate.not_after - now).total_seconds() / 86400
-    return [
-        within("served certificate remaining", days, limits.remaining_days),
-        holds(
-            "valid from",
-            f"{certificate.not_before:%Y-%m-%d %H:%M} UTC",
-            "in the past",
-            certificate.not_before <= now,
-        ),
-    ]
+    observations = []
+    for certificate in served.value:
+        which = f" {certificate.sha256[:16]}…" if len(served.value) > 1 else ""
+        days = (certificate.not_after - now).total_seconds() / 86400
+        begun = f"{certificate.not_before:%Y-%m-%d %H:%M} UTC"
+        observations += [
+            within(f"served certificate{which} remaining", days, limits.remaining_days),
+            holds(f"valid{which} from", begun, "in the past", certificate.not_before <= now),
+        ]
+    return observations
 
 
 def certificate_verifies(why_not: Attempt[str]) -> list[Observation]:
@@ -123,14 +122,14 @@ def certificate_verifies(why_not: Attempt[str]) -> list[Observation]:
     return [holds("chain and name", problem or "verified", "verified", not problem)]
 
 
-def certificate_deployed(served: Attempt[Certificate], on_disk: Certificate | None) -> list[Observation]:
-    """What is served is what lies on disk: a renewed file helps nobody until the server has loaded it."""
+def certificate_deployed(served: Attempt[tuple[Certificate, ...]], on_disk: Certificate | None) -> list[Observation]:
+    """What lies on disk is served: a renewed file helps nobody until the server has loaded it."""
     if on_disk is None:
         return [holds("certificate on disk", "no such file", "the certificate that is served", met=False)]
     if served.value is None:
         return [holds("handshake", served.failure, "a certificate is served", met=False)]
-    same = served.value.sha256 == on_disk.sha256
-    return [holds("served certificate (SHA-256)", served.value.sha256, f"as on disk: {on_disk.sha256}", same)]
+    seen = tuple(each.sha256 for each in served.value)
+    return [holds("served certificate (SHA-256)", seen, f"as on disk: {on_disk.sha256}", on_disk.sha256 in seen)]
 
 
 def archives_encrypted(archives: Mapping[str, Sequence[Encryption]]) -> list[Observation]:

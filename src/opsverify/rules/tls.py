@@ -31,7 +31,14 @@ def only_strong_tls(offered: Offered, limits: Limits) -> list[Observation]:
         raise InsufficientFactsError("the scan had no handshake under any protocol")
     accepted = tuple(offered.suites)
     allowed = {str(each) for each in limits.protocols.values}
-    found = sorted({*_holes(offered), *_protocols(offered), *_suites(offered), *_certificate(offered.leaf)})
+    found = sorted(
+        {
+            *_holes(offered),
+            *_protocols(offered),
+            *_suites(offered),
+            *(bad for leaf in offered.leaves for bad in _certificate(leaf)),
+        }
+    )
     severe = [f"{severity}: {what}" for severity, what in found if severity in ("CRITICAL", "HIGH")]
     lesser = [f"{severity}: {what}" for severity, what in found if severity in ("MEDIUM", "LOW")]
     seen = sum(map(len, offered.suites.values()))
