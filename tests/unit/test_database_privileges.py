@@ -101,6 +101,7 @@ def row(**change: Any) -> dict[str, Any]:
         "database": ["tokenswap"],
         "user_name": ["app", "+readers"],
         "address": "10.0.0.0",
+        "netmask": "255.0.0.0",
         "auth_method": "scram-sha-256",
         "error": None,
         **change,
@@ -109,8 +110,10 @@ def row(**change: Any) -> dict[str, Any]:
 
 def test_rules_are_read_of_old_and_new_servers() -> None:
     (old,) = parse_hba([row()])
-    assert str(old) == "line 7: hostssl tokenswap app,+readers 10.0.0.0 scram-sha-256"
-    (new,) = parse_hba([row(file="/etc/postgresql/hba.d/more.conf", type="local", address=None, auth_method="peer")])
+    assert str(old) == "line 7: hostssl tokenswap app,+readers 10.0.0.0/255.0.0.0 scram-sha-256"
+    (new,) = parse_hba(
+        [row(file="/etc/postgresql/hba.d/more.conf", type="local", address=None, netmask=None, auth_method="peer")]
+    )
     assert str(new) == "more.conf line 7: local tokenswap app,+readers peer"
     (wrong,) = parse_hba([row(auth_method=None, database=None, user_name=None, type=None, error="end-of-line")])
     assert str(wrong) == "line 7: end-of-line"

@@ -74,7 +74,7 @@ PUBLIC = {
 
 # The rules as they stand in the file, comments and all errors in it told apart; the name of the file is of 16.
 HBA = """
-SELECT h.line_number, {file} AS file, h.type, h.database, h.user_name, h.address, h.auth_method, h.error
+SELECT h.line_number, {file} AS file, h.type, h.database, h.user_name, h.address, h.netmask, h.auth_method, h.error
   FROM pg_hba_file_rules h
 """
 HBA_16 = Query(HBA.format(file="h.file_name"))
@@ -194,6 +194,7 @@ def _rule(row: Mapping[str, Any]) -> HbaRule:
     if not error and method not in METHODS:
         raise UnansweredError(f"pg_hba: line {row['line_number']} has the method {method!r}, which is not known here")
     names = (",".join(row[column] or ()) for column in ("database", "user_name"))
-    words = (row["type"] or "", *names, row["address"] or "", method)
+    address = "/".join(each for each in (row["address"], row["netmask"]) if each)
+    words = (row["type"] or "", *names, address, method)
     file = f"{row['file'].rpartition('/')[2]} " if row["file"] else ""
     return HbaRule(row["line_number"], file, " ".join(each for each in words if each), method, error)
