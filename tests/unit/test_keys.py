@@ -83,15 +83,6 @@ def test_a_time_without_its_zone_is_not_understood() -> None:
             parse_rows([{**row, "created": wrong}])
 
 
-@pytest.mark.parametrize("zero", [datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)])
-def test_the_zero_of_a_program_is_no_date(limits_of: LimitsOf, zero: datetime) -> None:
-    old: dict[str, Any] = {"id": "1", "owner": "web", "created": NOW - timedelta(days=400), "revoked": zero}
-    (key,) = parse_rows([old])
-    assert key.revoked is None
-    assert parse_rows([{**old, "created": zero}])[0].created is None
-    assert "1 of web (400.0 days)" in str(unmet(rotated(KeysOnRecord("v", (key,)), limits_of("SEC-KEY-01"), NOW)))
-
-
 @pytest.fixture
 def program(tmp_path: Path, transcript: Transcript) -> DocumentChannel:
     """A program with an inventory, signed by Alice with the real ssh-keygen."""

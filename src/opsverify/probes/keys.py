@@ -17,12 +17,12 @@ from opsverify.probes import about
 from opsverify.sshsig import SignatureError, Signer, SignersError, parse_signers, signers_of
 
 NAMESPACE = "opsverify-keys"
-EARLIEST = 2000  # the year; what is dated before is one of the zeros of programs, which stand for no date
-# A view of the DBA's (docs/granting.md). A date without end is no date: it would compare with everything.
+# A view of the DBA's (docs/granting.md). A date without end is no date: it would compare with everything. Nor is one
+# before 2000: programs write such zeros (0001-01-01, 1970-01-01) for none.
 KEYS = Query("""
 SELECT k.id::text AS id, k.owner::text AS owner,
-       CASE WHEN isfinite(k.created_at) THEN k.created_at END AS created,
-       CASE WHEN isfinite(k.revoked_at) THEN k.revoked_at END AS revoked
+       CASE WHEN isfinite(k.created_at) AND k.created_at >= '2000-01-01' THEN k.created_at END AS created,
+       CASE WHEN isfinite(k.revoked_at) AND k.revoked_at >= '2000-01-01' THEN k.revoked_at END AS revoked
   FROM ops.api_keys k
  ORDER BY k.id
 """)
@@ -64,7 +64,7 @@ def of_database(database: SqlChannel) -> KeysOnRecord:
 
 
 def parse_rows(rows: list[dict[str, Any]]) -> tuple[ApiKey, ...]:
-    """The rows of `KEYS`. A zero such as 0001-01-01 or 1970-01-01 is no date.
+    """The rows of `KEYS`.
 
     Raises:
         UnansweredError: a time without time zone, or none at all: an age cannot be told from it.
@@ -74,13 +74,7 @@ def parse_rows(rows: list[dict[str, Any]]) -> tuple[ApiKey, ...]:
             moment = row[column]
             if moment is not None and not (isinstance(moment, dt.datetime) and moment.tzinfo):
                 raise UnansweredError(f"{column}_at of key {row['id']}: expected a timestamp with time zone")
-    return tuple(
-        ApiKey(str(row["id"]), row["owner"] or "nobody", _dated(row["created"]), _dated(row["revoked"])) for row in rows
-    )
-
-
-def _dated(moment: dt.datetime | None) -> dt.datetime | None:
-    return None if moment is None or moment.year < EARLIEST else moment
+    return tuple(ApiKey(str(row["id"]), row["owner"] or "nobody", row["created"], row["revoked"]) for row in rows)
 
 
 def of_inventory(program: DocumentChannel, inventory: str, signature: str, signers: str) -> KeysOnRecord:

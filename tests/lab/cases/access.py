@@ -96,6 +96,8 @@ FAULTS = [
     key("nobody knows since when an API key is in use", "NULL"),
     key("an API key will be made tomorrow", "now() + interval '1 day'"),
     key("an API key of last year will be revoked tomorrow", "now() - interval '1 year'", "now() + interval '1 day'"),
+    key("an API key of last year was revoked in the year 1", "now() - interval '1 year'", "'0001-01-01 00:00+00'"),
+    key("an API key was made in 1970, as programs write it", "'1970-01-01 00:00+00'"),
     Fault(
         "a key in the signed inventory was made younger afterwards",
         lambda: faults.key_inventory(inventory(-200), lambda text: text.replace(day(-200), day(-10))),
