@@ -1,7 +1,7 @@
 """The command ``opsverify``: a thin dispatcher; the work is done in a module of each subcommand.
 
 Exit status: 0 in order, 1 something is due or a drill failed, 64 wrong usage or configuration (one line on stderr),
-69 a system gave no answer, 70 an internal error.
+69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C or another signal to end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
 from opsverify.errors import OpsverifyError, UsageError
 
-OK, DUE, USAGE, UNANSWERED, INTERNAL = 0, 1, 64, 69, 70
+OK, DUE, USAGE, UNANSWERED, INTERNAL, BROKEN_OFF = 0, 1, 64, 69, 70, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error, USAGE)
     except OpsverifyError as error:
         return _say(error, UNANSWERED)
+    except KeyboardInterrupt:
+        print("opsverify: broken off", file=sys.stderr)
+        return BROKEN_OFF
     except Exception:
         traceback.print_exc()
         return INTERNAL

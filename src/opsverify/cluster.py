@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -128,7 +129,7 @@ class Cluster:
         self.write(f"{folder}/ident", "")
         self.write(f"{self.data}/postgresql.auto.conf", "")  # what ALTER SYSTEM set in production
         within = ["-w", "-s", "-t", str(int(self.scratch.timeout_s))]
-        options = ["-D", self.data, "-l", self.log, "-o", f"-c config_file={folder}/conf"]
+        options = ["-D", self.data, "-l", self.log, "-o", f"-c config_file={shlex.quote(folder)}/conf"]
         answer = self.scratch.run("pg_ctl", "start", *within, *options)
         if answer.status != 0:
             raise UnansweredError(f"the scratch server does not start: {self.complaint() or answer.words}")
@@ -156,9 +157,9 @@ class Cluster:
 
     def sql(self, text: str, database: str) -> Answer:
         """What psql ends with on a text."""
-        return self.scratch.run(
-            "psql", *self.psql(database), feed=lambda pipe: _put(pipe, text.encode()), shown=text.strip()
-        )
+        content = text.encode("utf-8", "surrogateescape")  # a dump names roles in whatever encoding it has
+        shown = content.decode("utf-8", "backslashreplace").strip()
+        return self.scratch.run("psql", *self.psql(database), feed=lambda pipe: _put(pipe, content), shown=shown)
 
     def rows(self, text: str, database: str) -> list[Any]:
         """The JSON values that the lines of an answer are.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Never
 
 from opsverify import drills, stores
 from opsverify.catalogue import Catalogue
-from opsverify.channels.scratch import Scratch
+from opsverify.channels.scratch import ENDING, Scratch
 from opsverify.documents import Project
 from opsverify.drills import Drill, Kind, derived
 from opsverify.errors import UnansweredError, UsageError
@@ -160,25 +160,32 @@ def _append(project: Project, drill: Drill) -> None:
 
 @contextlib.contextmanager
 def _ends_in_order() -> Iterator[None]:
-    """Being told to end is as good as Ctrl-C: what was set up is taken away."""
+    """Being told to end, or a terminal that hangs up, is as good as Ctrl-C: what was set up is taken away.
+
+    Whoever is impatient and says so twice does not keep that from happening.
+    """
+    # With nohup, a terminal that hangs up is to be ignored, and is.
+    heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
 
     def end(*_: Any) -> Never:
+        for each in heard:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {each: signal.signal(each, end) for each in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def table(held: Held) -> str:
     """The outcome of each drill, with all that was not as expected."""
     lines = []
     for each in held.drills:
-        rows = sum(compared.restored or 0 for compared in each.comparisons)
         took = (each.finished - each.started).total_seconds()
-        what = f"{each.backup}: {rows:,} rows of {len(each.comparisons)} tables, {took:.1f} s"
+        what = f"{each.backup}: {each.rows:,} rows of {len(each.comparisons)} tables, {took:.1f} s"
         lines.append(f"{each.outcome.upper():8} {each.kind:14} {each.store}  {what}")
         if each.target_time:
             lines.append(f"         recovered to {each.target_time:%Y-%m-%d %H:%M:%S.%f %Z}")

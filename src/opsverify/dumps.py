@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsverify.errors import UnansweredError
@@ -11,22 +11,24 @@ from opsverify.errors import UnansweredError
 Table = tuple[str, str]  # schema, name
 
 COMPLETE = b"-- PostgreSQL database dump complete"
+DATA, OTHER = b"-- Data for Name: ", b"-- Name: "
 BEGUN = re.compile(rb"^-- Dumped by pg_dump version (\d{1,3})\b")
-COPY = re.compile(rb"^COPY (.+?) (?:\(.*\) )?FROM stdin;$")
-NAME = rb'("(?:[^"]|"")+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)'
-QUALIFIED = re.compile(NAME + rb"\." + NAME)
+# Names and what follows them are bounded, so that no line takes more time than its length.
+NAME = rb'("(?:[^"]|""){1,255}"|[A-Za-z_\x80-\xff][\w$\x80-\xff]{0,254})'
+COPY = re.compile(rb"COPY " + NAME + rb"\." + NAME + rb" (?:\(.*\) )?FROM stdin;\Z")
+LONGEST_STATEMENT = 16 * 1024  # of those that name roles
 ROLES = tuple(
     re.compile(pattern % NAME)
     for pattern in (
         rb"^ALTER .* OWNER TO %s;$",
-        rb"^(?:GRANT|REVOKE) .* (?:TO|FROM) %s(?: WITH [A-Z ,]+)?(?: GRANTED BY .*)?;$",
+        rb"^(?:GRANT|REVOKE) .* (?:TO|FROM) %s(?: WITH [A-Z ,]{1,99})?(?: GRANTED BY .{1,255})?;$",
         rb"^ALTER DEFAULT PRIVILEGES FOR ROLE %s ",
-        rb"^ALTER DEFAULT PRIVILEGES .* (?:TO|FROM) %s(?: WITH [A-Z ,]+)?;$",
+        rb"^ALTER DEFAULT PRIVILEGES .* (?:TO|FROM) %s(?: WITH [A-Z ,]{1,99})?;$",
         rb"^CREATE SCHEMA .* AUTHORIZATION %s;$",
         rb"^(?:GRANT|REVOKE) .* GRANTED BY %s;$",
     )
 )
-POLICY = re.compile(rb"^CREATE POLICY .*? TO (.+?)(?: USING | WITH CHECK |;$)")
+POLICY = re.compile(rb"^CREATE POLICY .*? TO (.{1,1024}?)(?: USING | WITH CHECK |;$)")
 AUTHORIZATION = re.compile(rb"^SET SESSION AUTHORIZATION (.+);$")
 
 
@@ -61,6 +63,7 @@ def read(lines: Iterable[bytes]) -> DumpText:
     found = DumpText()
     table: Table | None = None
     count = 0
+    data = False  # whether this is a table's data, by pg_dump's own headings, and no function's body
     for line in lines:
         if table is not None:
             if line.rstrip(b"\r\n") == b"\\.":
@@ -69,18 +72,18 @@ def read(lines: Iterable[bytes]) -> DumpText:
             count += 1
             continue
         said = line.rstrip(b"\r\n")
-        match = COPY.match(said)
-        if match is not None:
-            table, count = _table(match[1]), 0
+        if said.startswith(b"COPY ") and said.endswith(b" FROM stdin;"):
+            table, count = _table(said), 0
         else:
-            _statement(said, found)
+            data = said.startswith(DATA) or (data and not said.startswith(OTHER))
+            _statement(said, found, data)
     if table is not None:
         found.cut = ".".join(table)
     return found
 
 
-def _statement(said: bytes, found: DumpText) -> None:
-    if said.startswith(b"INSERT INTO "):
+def _statement(said: bytes, found: DumpText, data: bool) -> None:
+    if data and said.startswith(b"INSERT INTO "):
         raise UnansweredError("its rows are written as INSERT, so they cannot be counted; dump without --inserts")
     if said == COMPLETE:
         found.complete = True
@@ -90,20 +93,26 @@ def _statement(said: bytes, found: DumpText) -> None:
         found.connects = True
     elif found.major is None and (match := BEGUN.match(said)):
         found.major = int(match[1])
+    if len(said) <= LONGEST_STATEMENT:
+        found.roles.update(_roles(said))
+
+
+def _roles(said: bytes) -> Iterator[str]:
+    """The roles that a statement names."""
     for pattern in ROLES:
         if match := pattern.match(said):
-            found.roles.add(match[1].decode("utf-8", "surrogateescape"))
+            yield match[1].decode("utf-8", "surrogateescape")
     if match := POLICY.match(said):
-        found.roles.update(each.decode("utf-8", "surrogateescape") for each in re.findall(NAME, match[1]))
+        yield from (each.decode("utf-8", "surrogateescape") for each in re.findall(NAME, match[1]))
     if (match := AUTHORIZATION.match(said)) and match[1] != b"DEFAULT":
         name = match[1].strip(b"'").replace(b"''", b"'").replace(b'"', b'""')
-        found.roles.add(f'"{name.decode("utf-8", "surrogateescape")}"')
+        yield f'"{name.decode("utf-8", "surrogateescape")}"'
 
 
-def _table(text: bytes) -> Table:
-    match = QUALIFIED.fullmatch(text)
+def _table(said: bytes) -> Table:
+    match = COPY.match(said)
     if match is None:
-        raise UnansweredError(f"COPY {text.decode(errors='backslashreplace')}: this table's name is not understood")
+        raise UnansweredError(f"{said[:200].decode(errors='backslashreplace')}: this table's name is not understood")
     return _plain(match[1]), _plain(match[2])
 
 

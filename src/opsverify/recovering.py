@@ -12,6 +12,7 @@ import shlex
 import tarfile
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import IO
 
 from opsverify import cluster as clusters
@@ -23,8 +24,10 @@ from opsverify.judgement import Observation, show
 from opsverify.probes import archiving, base_backups, output
 from opsverify.probes.base_backups import BaseBackup
 from opsverify.probes.drills import Live, live
+from opsverify.probes.verification import parse_digests
 from opsverify.restoring import Job, Report, look_at, room
 from opsverify.rules import archiving as rules
+from opsverify.rules.archiving import some
 
 STOPPED = re.compile(
     r"recovery stopping before (commit|abort)(?: of|) .*?transaction (\d+), time (\S+ [^\s,]+(?: UTC)?)"
@@ -43,8 +46,9 @@ def recover(job: Job, wanted: str | None = None, target_time: datetime | None = 
         UnansweredError: it cannot be told, for a reason that is neither the base backup's nor the archive's.
     """
     base = _base(job, wanted)
-    digest = output(job.host, "sha256sum -- %s", f"{base.path}/{base_backups.MANIFEST}", timeout_s=job.store.timeout_s)
-    report = Report(base.name, digest.split(" ", 1)[0], clusters.versions(job.scratch).said, target_time)
+    said = output(job.host, "sha256sum -- %s", f"{base.path}/{base_backups.MANIFEST}", timeout_s=job.store.timeout_s)
+    (digest,) = parse_digests(said, 1)
+    report = Report(base.name, digest, clusters.versions(job.scratch).said, target_time)
     with contextlib.suppress(_Failed):
         _recover(job, base, report)
     return report
@@ -102,6 +106,7 @@ def _unpack(job: Job, base: BaseBackup, most: int, report: Report) -> None:
     job.say(f"fetching {base.name}, up to {most:,} bytes")
     path = job.fetched / "base.tar"
     job.host.channel.download(shlex.join(["tar", "-C", base.path, "-cf", "-", "."]), path, most, job.store.timeout_s)
+    _holds_no_links(path)
     data = f"{job.scratch.folder}/data"
     _ran(job, "mkdir", "-m", "0700", data)
 
@@ -121,6 +126,26 @@ def _unpack(job: Job, base: BaseBackup, most: int, report: Report) -> None:
     _is_of_this_version(job, data)
     # Left behind by a standby, they would have the server follow somebody.
     _ran(job, "rm", "-f", f"{data}/standby.signal", f"{data}/recovery.signal", f"{data}/postmaster.pid")
+
+
+def _holds_no_links(packed: Path) -> None:
+    """That a base backup is nothing but files and folders: a server would write to wherever a link leads.
+
+    A tablespace is a link, and so is ``pg_wal`` after ``pg_basebackup --waldir``.
+
+    Raises:
+        UnansweredError: it is not.
+    """
+    try:
+        with tarfile.open(packed, "r:") as entries:
+            odd = sorted(each.name.removeprefix("./") for each in entries if not (each.isfile() or each.isdir()))
+    except tarfile.TarError as error:
+        raise UnansweredError(f"the base backup did not arrive as a tar archive: {error}") from None
+    if odd:
+        raise UnansweredError(
+            f"the base backup has links that lead out of its folder (tablespaces, or its write-ahead log), which "
+            f"drills do not follow: {', '.join(some(odd))}"
+        )
 
 
 def _is_of_this_version(job: Job, data: str) -> None:
@@ -205,7 +230,7 @@ def _run(job: Job, cluster: Cluster, target: wal.Target, timeline: str, report: 
     cluster.write(f"{cluster.data}/recovery.signal", "")
     settings = {
         **cluster.required(),
-        "restore_command": f'cp {job.scratch.folder}/wal/%f "%p"',
+        "restore_command": f'cp {shlex.quote(job.scratch.folder)}/wal/%f "%p"',
         "recovery_target_time": f"{target.moment:%Y-%m-%d %H:%M:%S.%f}+00",
         "recovery_target_action": "pause",
         "recovery_target_timeline": timeline,

@@ -6,7 +6,7 @@ import gzip
 import shlex
 import shutil
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,8 +25,11 @@ from opsverify.errors import UnansweredError
 from opsverify.probes import archives
 from opsverify.probes.drills import Live, live
 from opsverify.rules import backup
+from opsverify.rules.archiving import some
 
 RESERVE = 256 * 1024 * 1024  # bytes that are left free beside what a drill needs
+PAGES = "pages and indexes, by pg_amcheck"
+FIRST_WITH_AMCHECK = 14
 Say = Callable[[str], None]
 
 
@@ -195,16 +198,13 @@ def look_at(job: Job, cluster: Cluster, database: str, expected: dict[Table, int
             )
         )
     flawed = sorted(name for _, name in cluster.flaws(database) - there.flaws)
-    words = ", ".join(_some(flawed)) or "none"
+    words = ", ".join(some(flawed)) or "none"
     report.look("constraints not validated and indexes not valid", words, "none but those of the live one", not flawed)
     job.say("reading every page")
     broken = cluster.checked(database)
     if broken is None:
-        job.say("pg_amcheck is not there, so pages were not read")
+        since_14 = clusters.versions(job.scratch).major >= FIRST_WITH_AMCHECK
+        lacks = "install it and its extension (postgresql-contrib)" if since_14 else "this version has none"
+        report.look(PAGES, f"not read, for there is no pg_amcheck: {lacks}", "in order", met=not since_14)
     else:
-        report.look("pages and indexes, by pg_amcheck", broken or "in order", "in order", not broken)
-
-
-def _some(names: Iterable[str], most: int = 10) -> list[str]:
-    found = list(names)
-    return found if len(found) <= most else [*found[:most], f"and {len(found) - most} more"]
+        report.look(PAGES, broken or "in order", "in order", not broken)

@@ -19,7 +19,7 @@ import pytest
 
 from lab import engine, faults
 from lab.settings import run
-from opsverify.channels.scratch import LABEL
+from opsverify.channels.places import LABEL
 from tests.lab.conftest import ROOT, Verify
 from tests.lab.test_run import snapshot
 

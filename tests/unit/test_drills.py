@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import tarfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opsverify import drills
+from opsverify import drill as drill_module
+from opsverify import drills, recovering
+from opsverify.channels.scratch import ENDING
 from opsverify.drills import Comparison, Drill, Looked
 from opsverify.errors import UnansweredError
 from opsverify.judgement import Limits, Observation, unmet
@@ -94,6 +101,12 @@ def test_a_table_is_restored_whole_or_not(compared: Comparison, good: bool) -> N
     assert drills.derived(drill(comparisons=[GOOD_TABLE, compared]), 0.5) == ("met" if good else "not met")
 
 
+def test_a_drill_that_brought_back_no_row_proves_nothing() -> None:
+    empty = Comparison(table="a", expected=0, restored=0, live=0)
+    assert empty.met(0.5)
+    assert drills.derived(drill(comparisons=[empty]), 0.5) == "not met"
+
+
 @pytest.mark.parametrize(
     ("held", "good"),
     [
@@ -109,6 +122,7 @@ def test_a_table_is_restored_whole_or_not(compared: Comparison, good: bool) -> N
         ([drill(1, checks=[GOOD_CHECK.model_copy(update={"met": False})])], False),
         ([drill(1, comparisons=[GOOD_TABLE.model_copy(update={"restored": 199})])], False),
         ([drill(1, comparisons=[])], False),
+        ([drill(1, comparisons=[Comparison(table="a", expected=0, restored=0, live=0)], outcome="not met")], False),
         ([drill(1, checks=[])], False),
         ([drill(1, outcome="not met")], False),
         ([drill(1, sha256="00" * 32)], False),
@@ -158,3 +172,51 @@ def test_a_table_that_was_not_restored_is_named_with_its_counts(limits_of: Limit
     held = [drill(1, comparisons=[Comparison(table="swap.users", expected=200, restored=3, live=210)])]
     (finding, _) = unmet(restore.restore_is_tested(held, {held[0].backup: DIGEST}, limits_of("BP-BAK-02"), NOW))
     assert "swap.users: in the backup 200, restored 3, live, about 210" in str(finding)
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_a_drill_twice_does_not_end_its_cleaning_up(told: signal.Signals) -> None:
+    before = [signal.getsignal(each) for each in ENDING]
+    cleaned_up = []
+
+    def held() -> None:
+        with drill_module._ends_in_order():
+            try:
+                os.kill(os.getpid(), told)
+                time.sleep(5)
+            finally:
+                for each in ENDING:
+                    os.kill(os.getpid(), each)
+                cleaned_up.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        held()
+    assert cleaned_up
+    assert [signal.getsignal(each) for each in ENDING] == before
+
+
+def test_a_hang_up_that_is_to_be_ignored_is() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+    try:
+        with drill_module._ends_in_order():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "link"), [(tarfile.SYMTYPE, "/somewhere"), (tarfile.LNKTYPE, "./a"), (tarfile.FIFOTYPE, "")]
+)
+def test_a_base_backup_with_links_is_not_unpacked(kind: bytes, link: str, tmp_path: Path) -> None:
+    """A recovered server would write its log to where pg_wal leads, and rows to where a tablespace does."""
+    path = tmp_path / "base.tar"
+    with tarfile.open(path, "w") as packed:
+        for name, of, to in (("./a", tarfile.REGTYPE, ""), ("./b", tarfile.DIRTYPE, ""), ("./pg_wal", kind, link)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = of, to
+            packed.addfile(entry)
+    with pytest.raises(UnansweredError, match=r"links that lead out of its folder.*: pg_wal$"):
+        recovering._holds_no_links(path)
+    path.write_bytes(b"no archive")
+    with pytest.raises(UnansweredError, match="as a tar archive"):
+        recovering._holds_no_links(path)

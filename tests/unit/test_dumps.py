@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -47,10 +48,38 @@ def test_a_dump_that_ends_in_the_rows_of_a_table_says_in_which() -> None:
     assert read(b"COPY a.b (id) FROM stdin;", b"1").cut == "a.b"
 
 
-@pytest.mark.parametrize("line", [b"INSERT INTO a.b VALUES (1);", b"COPY x FROM stdin;"])
-def test_rows_that_cannot_be_counted_are_an_error(line: bytes) -> None:
+HEADING = b"-- Data for Name: b; Type: TABLE DATA; Schema: a; Owner: c"
+
+
+@pytest.mark.parametrize("lines", [[HEADING, b"--", b"", b"INSERT INTO a.b VALUES (1);"], [b"COPY x FROM stdin;"]])
+def test_rows_that_cannot_be_counted_are_an_error(lines: list[bytes]) -> None:
     with pytest.raises(UnansweredError):
-        read(line)
+        read(*lines)
+
+
+def test_what_a_function_inserts_is_no_row_of_the_dump() -> None:
+    function = [b"-- Name: f(); Type: FUNCTION; Schema: a; Owner: c", b"CREATE FUNCTION a.f() AS $$", b"BEGIN"]
+    body = b"INSERT INTO a.b VALUES (1);"
+    assert read(*function, body, HEADING, b"COPY a.b (id) FROM stdin;", b"1", b"\\.", *function, body).rows == {
+        ("a", "b"): 1
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GRANT " + b" TO A WITH" * 1_500,
+        b"GRANT " + b" TO A GRANTED BY" * 1_000,
+        b"ALTER " + b' OWNER TO "' * 1_400,
+        b"CREATE POLICY " + b" TO A" * 3_000,
+        b"COPY " + b"( " * 1_000_000 + b" FROM stdin",
+        b"GRANT " + b" TO A WITH" * 1_000_000,
+    ],
+)
+def test_no_line_takes_long(line: bytes) -> None:
+    begun = time.monotonic()
+    assert read(line).kept_apart == []
+    assert time.monotonic() - begun < 0.5
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import pytest
 
-from opsverify import cluster, stores
-from opsverify.channels import scratch as channel
+from opsverify import cluster, dumps, stores
+from opsverify.channels import places
 from opsverify.channels.scratch import ProgramFailedError, Scratch
 from opsverify.cluster import Cluster, Versions
 from opsverify.errors import RefusedError, UnansweredError
@@ -63,20 +63,20 @@ def test_the_newest_version_that_is_installed_is_found(install: Install, folder:
     for version in ("9.6", "15", "16"):
         install(version)
     (folder / "usr/lib/postgresql/17/bin").mkdir(parents=True)  # of the client alone
-    assert channel.installed((f"{folder}/usr/lib/postgresql/*/bin",)) == f"{folder}/usr/lib/postgresql/16/bin"
+    assert places.installed((f"{folder}/usr/lib/postgresql/*/bin",)) == f"{folder}/usr/lib/postgresql/16/bin"
 
 
 def test_programs_in_the_path_are_found_where_there_are_no_others(
     install: Install, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(install()))
-    assert channel.installed((f"{folder}/none/*/bin",)) == str((folder / "usr/lib/postgresql/15/bin").resolve())
+    assert places.installed((f"{folder}/none/*/bin",)) == str((folder / "usr/lib/postgresql/15/bin").resolve())
 
 
 def test_a_machine_without_postgresql_says_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(UnansweredError, match=r"no PostgreSQL server programs on this machine.*scratch\.image"):
-        channel.on_runner(None, (f"{folder}/*/bin",))
+        places.on_runner(None, (f"{folder}/*/bin",))
 
 
 def test_a_folder_of_the_profile_without_programs_is_named(folder: Path, transcript: Transcript) -> None:
@@ -166,6 +166,23 @@ def test_no_program_runs_that_drills_do_not_need(
     assert any("refused" in str(each["failure"]) for each in exchanges())
 
 
+def test_what_psql_adds_to_an_error_quotes_rows_and_is_left_out(
+    install: Install, transcript: Transcript, exchanges: Exchanges
+) -> None:
+    said = (
+        'psql:<stdin>:9: ERROR:  duplicate key value violates unique constraint "k"',
+        "DETAIL:  Key (mail)=(jane@example.com) already exists.",
+        'CONTEXT:  COPY users, line 2: "7 a secret',
+        'of two lines"',
+    )
+    script = "cat >&2 <<'END'\n" + "\n".join(said) + "\nEND\nexit 3"
+    with scratch(install(psql=script), transcript) as place:
+        answer = place.run("psql")
+    assert answer.words == said[0]
+    assert "jane" not in str(exchanges())
+    assert "of two lines" not in str(exchanges())
+
+
 def test_the_transcript_has_what_was_run_and_not_what_it_was_handed(
     install: Install, transcript: Transcript, exchanges: Exchanges
 ) -> None:
@@ -198,6 +215,14 @@ def test_the_server_reaches_nobody_and_archives_nothing(install: Install, transc
         assert line in said.splitlines()
     assert access == "local all all trust\n"
     assert asked[asked.index("-h") + 1] == socket
+
+
+def test_a_role_of_another_encoding_is_handed_over_as_it_is(install: Install, transcript: Transcript) -> None:
+    (role,) = dumps.read([b"ALTER TABLE a.b OWNER TO jos\xe9;"]).kept_apart
+    with scratch(install(psql="od -An -c >&2; exit 1"), transcript) as place:
+        with pytest.raises(UnansweredError, match="CREATE ROLE ended with status 1"):
+            Cluster(place).make_roles([role])
+        assert "351" in place.run("psql", feed=lambda pipe: cluster._put(pipe, b"\xe9")).stderr
 
 
 @pytest.mark.parametrize(
@@ -246,11 +271,22 @@ def test_a_container_engine_that_is_not_there_is_told(
 ENGINE = """
 echo "$@" >> {log}
 case "$1" in
+context) echo "$WHERE" ;;
 image) echo "$USER_OF_IMAGE" ;;
 run) echo c0ffee ;;
 exec) case "$*" in *mktemp*) echo /tmp/opsv-drill-x ;; *) exit 0 ;; esac ;;
 esac
 """
+
+
+def engine(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """A container engine that does nothing but write down what it was asked to do; gives that log."""
+    log = folder / "log"
+    log.unlink(missing_ok=True)
+    (folder / "docker").write_text("#!/bin/sh\n" + script.replace("{log}", str(log)), encoding="utf-8")
+    (folder / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH'].removeprefix(f'{folder}:')}")
+    return log
 
 
 @pytest.mark.parametrize(
@@ -259,20 +295,59 @@ esac
 def test_a_container_has_no_network_no_root_and_a_short_life(
     user: str, account: str, folder: Path, transcript: Transcript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = folder / "log"
-    (folder / "docker").write_text("#!/bin/sh\n" + ENGINE.format(log=log), encoding="utf-8")
-    (folder / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    log = engine(folder, monkeypatch, ENGINE)
     monkeypatch.setenv("USER_OF_IMAGE", user)
+    monkeypatch.setenv("WHERE", "unix:///var/run/docker.sock")
     with Scratch(stores.Scratch(image="postgres:15"), 5, transcript) as place:
         assert place.folder == "/tmp/opsv-drill-x"
         place.run("initdb", "-D", "x")
-    _, run, _, initdb, _, remove = log.read_text(encoding="utf-8").splitlines()
+    _, _, run, _, initdb, _, remove = log.read_text(encoding="utf-8").splitlines()
     words = run.split()
     assert {"--rm", "--pull=never", "--network=none", f"--user={account}"} <= set(words)
-    assert words[-3:] == ["--entrypoint=sleep", "postgres:15", str(channel.LIFETIME_S)]
-    assert initdb == "exec -i -e LC_ALL=C -e TZ=UTC c0ffee initdb -D x"
-    assert remove == "rm -f c0ffee"
+    assert words[-3:] == ["--entrypoint=sleep", "postgres:15", str(places.LIFETIME_S)]
+    (name,) = (each.removeprefix("--name=") for each in words if each.startswith("--name="))
+    assert initdb == f"exec -i -e LC_ALL=C -e TZ=UTC {name} initdb -D x"
+    assert remove == f"rm -f -v {name}"  # with what volumes its image declares
+
+
+@pytest.mark.parametrize("where", ["ssh://ops@node", "tcp://node:2375", ""])
+def test_a_container_engine_of_another_machine_is_not_used(
+    where: str, folder: Path, transcript: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = engine(folder, monkeypatch, ENGINE)
+    monkeypatch.setenv("WHERE", where)
+    with (
+        pytest.raises(UnansweredError, match=f"docker runs its containers at {where or 'a place'}.*this machine alone"),
+        Scratch(stores.Scratch(image="postgres:15"), 5, transcript),
+    ):
+        pass
+    assert "run" not in {line.split()[0] for line in log.read_text(encoding="utf-8").splitlines()}
+
+
+def test_a_container_that_gives_no_folder_is_removed(
+    folder: Path, transcript: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = engine(folder, monkeypatch, ENGINE.replace("echo /tmp/opsv-drill-x", "exit 1"))
+    monkeypatch.setenv("WHERE", "unix:///x")
+    with pytest.raises(UnansweredError, match="has no /tmp"), Scratch(stores.Scratch(image="x"), 5, transcript):
+        pass
+    assert log.read_text(encoding="utf-8").splitlines()[-1].startswith("rm -f -v opsv-drill-")
+
+
+def test_signals_wait_until_a_container_is_known_and_until_it_is_gone(
+    folder: Path, transcript: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the engine's programs has the suite interrupted at once, and goes on for a while."""
+    interrupting = f"kill -INT {os.getpid()}; sleep 0.2\n{ENGINE}"
+    monkeypatch.setenv("WHERE", "unix:///x")
+    for script in (interrupting, ENGINE.replace("exit 0 ;;", f"kill -INT {os.getpid()}; sleep 0.2 ;;")):
+        log = engine(folder, monkeypatch, script + 'echo "$1 done" >> {log}\n')
+        place = Scratch(stores.Scratch(image="x"), 5, transcript)
+        with pytest.raises(KeyboardInterrupt), place:
+            place.close()
+        done = log.read_text(encoding="utf-8").splitlines()
+        assert done[-1] == "rm done"
+        assert done.count("run done") == done.count("rm done") == 1
 
 
 def test_threads_that_watch_over_programs_end_with_them(install: Install, transcript: Transcript) -> None:

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
-import shutil
+import re
 import signal
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, NamedTuple, Self, TypeVar
 
 from opsverify import stores
 from opsverify.channels.base import LONGEST_ANSWER, Channel
+from opsverify.channels.places import START_S, Place, in_container, on_runner
 from opsverify.errors import UnansweredError
 from opsverify.transcript import Transcript
 
@@ -30,15 +28,9 @@ Feed = Callable[[IO[bytes]], None]
 
 POSTGRES = frozenset("initdb pg_ctl psql pg_restore pg_waldump pg_verifybackup pg_amcheck pg_controldata".split())  # noqa: SIM905
 TOOLS = frozenset({"tar", "dd", "mkdir", "df", "cat", "rm"})
-# Debian's and PGDG's folders of the server's programs, which are in nobody's PATH.
-FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
-ACCOUNTS = ("postgres", "nobody")  # under whom the server runs where the suite is root, as which it refuses to
-SPOKEN = {"LC_ALL": "C", "TZ": "UTC"}  # the parsers read one language and one zone
-LABEL = "opsverify=scratch"
-CLIENT = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR")  # what finds the container engine
-LIFETIME_S = 6 * 3600  # a container that nobody removed, because the suite was killed, ends by itself
-START_S = 60
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOWN = 4096
+ADDED = re.compile(r"(DETAIL|CONTEXT|Command was): ")
 
 
 class ProgramFailedError(UnansweredError):
@@ -57,18 +49,6 @@ class Answer(NamedTuple):
         """The last line that it complained with."""
         lines = (self.stderr.strip() or self.stdout.decode(errors="backslashreplace").strip()).splitlines()
         return lines[-1] if lines else "nothing"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where programs run: what stands in front of each, their folder, their work's folder, and how to take it away."""
-
-    name: str
-    prefix: tuple[str, ...]
-    programs: str
-    folder: str
-    remove: Callable[[], None]
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 class Scratch(Channel):
@@ -93,7 +73,12 @@ class Scratch(Channel):
         Raises:
             UnansweredError: there is nothing to run PostgreSQL with.
         """
-        self._place = self.exchange("a place to restore to", self._make, lambda found: found.name)
+        try:
+            with _uninterrupted():
+                self.exchange("a place to restore to", self._make, lambda found: found.name)
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,12 +87,14 @@ class Scratch(Channel):
     def close(self) -> None:
         """Take the place away, with all that is in it and runs in it."""
         if self._place is not None:
-            try:
-                with contextlib.suppress(UnansweredError):
-                    self.run("pg_ctl", "stop", "-D", f"{self.folder}/data", "-m", "immediate", "-s")
-            finally:  # whatever goes wrong here too
-                self._place.remove()
-                self._place = None
+            with _uninterrupted():
+                try:
+                    self.timeout_s = min(self.timeout_s, START_S)
+                    with contextlib.suppress(UnansweredError):
+                        self.run("pg_ctl", "stop", "-D", f"{self.folder}/data", "-m", "immediate", "-s")
+                finally:  # whatever goes wrong here too
+                    self._place.remove()
+                    self._place = None
 
     @property
     def place(self) -> Place:
@@ -122,7 +109,8 @@ class Scratch(Channel):
         return self.place.folder
 
     def _make(self) -> Place:
-        return in_container(self._spec.image) if self._spec.image else on_runner(self._spec.bin)
+        self._place = in_container(self._spec.image) if self._spec.image else on_runner(self._spec.bin)
+        return self._place
 
     def run(self, program: str, *arguments: str, feed: Feed | None = None, shown: str = "") -> Answer:
         """Run a program to its end; ``feed`` writes to its input, ``shown`` says in the transcript what.
@@ -139,7 +127,8 @@ class Scratch(Channel):
                     with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
                         feed(pipe)
                 process.wait()
-                return Answer(process.returncode, _tail(out), _tail(err).decode(errors="backslashreplace"))
+                said = _tail(err).decode(errors="backslashreplace")
+                return Answer(process.returncode, _tail(out), _without_rows(program, said))
 
         return self.exchange(self._question(program, arguments, shown), send, _shown)
 
@@ -229,104 +218,27 @@ def _tail(stream: IO[bytes]) -> bytes:
     return stream.read()
 
 
+def _without_rows(program: str, said: str) -> str:
+    """What a program complained of, but for what PostgreSQL adds to an error: that quotes rows of the backup."""
+    kept: list[str] = []
+    about_rows = False
+    for line in said.split("\n"):
+        about_rows = bool(ADDED.match(line)) or (about_rows and not line.startswith(f"{program}:"))
+        if not about_rows:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals to end wait for their turn, and programs that are started do not hear of them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _shown(answer: Answer) -> dict[str, Any]:
     stdout = answer.stdout[-SHOWN:].decode(errors="backslashreplace")
     return {"exit_status": answer.status, "stdout": stdout, "stderr": answer.stderr[-SHOWN:]}
-
-
-def on_runner(folder: str | None, folders: tuple[str, ...] = FOLDERS) -> Place:
-    """A new folder of this machine, and the programs in ``folder``, else the newest that are installed.
-
-    Raises:
-        UnansweredError: there are none, or nobody to run them as.
-    """
-    programs = folder or installed(folders)
-    if programs is None or not (Path(programs) / "initdb").is_file():
-        raise UnansweredError(
-            f"scratch: no PostgreSQL server programs {f'in {folder}' if folder else 'on this machine'}; "
-            "install them, or name scratch.bin or scratch.image in the profile"
-        )
-    work = Path(tempfile.mkdtemp(prefix="opsv-drill-"))
-    prefix: tuple[str, ...] = ("env",)  # ends with 127 where there is no such program, as the others do
-    if os.geteuid() == 0:
-        account = next((each for each in pwd.getpwall() if each.pw_name in ACCOUNTS), None)
-        if account is None:
-            work.rmdir()
-            raise UnansweredError(f"scratch: none of the accounts {', '.join(ACCOUNTS)} is there to run PostgreSQL as")
-        os.chown(work, account.pw_uid, account.pw_gid)
-        prefix = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--")
-        alone = ("unshare", "--net", "--")  # no network but a loopback that is down, where the kernel lets us
-        if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode == 0:
-            prefix = (*alone, *prefix)
-    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work)}
-    return Place(
-        f"folder of this machine, programs in {programs}",
-        prefix,
-        programs,
-        str(work),
-        lambda: shutil.rmtree(work, ignore_errors=True),
-        SPOKEN | path,
-    )
-
-
-def installed(folders: tuple[str, ...] = FOLDERS) -> str | None:
-    """The folder of the newest PostgreSQL server programs here, or of those in PATH; None where there are none."""
-    found = [each for pattern in folders for each in Path("/").glob(pattern.lstrip("/")) if (each / "initdb").is_file()]
-    newest = max(found, key=lambda each: [int(part) for part in "".join(_digits(each)).split()], default=None)
-    in_path = shutil.which("initdb")
-    return str(newest) if newest else str(Path(in_path).resolve().parent) if in_path else None
-
-
-def _digits(path: Path) -> Iterator[str]:
-    for character in str(path):
-        yield character if character.isdigit() else " "
-
-
-def in_container(image: str) -> Place:
-    """A container of a local image, without network; nothing is pulled.
-
-    Raises:
-        UnansweredError: there is no container engine, no such image, or it does not start.
-    """
-    engine = shutil.which("docker") or shutil.which("podman")
-    if engine is None:
-        raise UnansweredError("scratch: neither docker nor podman is here to run scratch.image with")
-    user = _ask([engine, "image", "inspect", "-f", "{{.Config.User}}", image], f"image {image} is not on this machine")
-    account = "postgres" if user.partition(":")[0] in ("", "0", "root") else user
-    options = [
-        "--rm",
-        "--pull=never",
-        "--network=none",
-        "--no-healthcheck",
-        "--label=opsverify=scratch",
-        f"--user={account}",
-    ]
-    start = [engine, "run", "-d", *options, "--entrypoint=sleep", image, str(LIFETIME_S)]
-    container = _ask(start, f"image {image} gives no container")
-
-    def remove() -> None:
-        subprocess.run([engine, "rm", "-f", container], capture_output=True, check=False, timeout=START_S)
-
-    spoken = [part for name, value in SPOKEN.items() for part in ("-e", f"{name}={value}")]
-    inside = (engine, "exec", "-i", *spoken, container)
-    try:
-        folder = _ask([*inside, "mktemp", "-d", "/tmp/opsv-drill-XXXXXX"], f"a container of {image} has no /tmp")  # noqa: S108
-    except BaseException:
-        remove()
-        raise
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR")
-    }
-    return Place(f"container of {image}", inside, "", folder, remove, kept)
-
-
-def _ask(command: list[str], problem: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_S)
-    except subprocess.TimeoutExpired:
-        raise UnansweredError(f"scratch: {problem}: no answer within {START_S} s") from None
-    if done.returncode != 0:
-        raise UnansweredError(f"scratch: {problem}: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
-    return done.stdout.strip()

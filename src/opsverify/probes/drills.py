@@ -11,7 +11,9 @@ from opsverify.drills import Drill
 
 TABLES = Query(
     "SELECT n.nspname AS schema, c.relname AS name, c.relpersistence AS persistence,"
-    "       coalesce(s.n_live_tup, 0) AS live"
+    # Where nothing was counted (after a crash or a reset, and on a standby), the catalogue's own estimate.
+    "       CASE WHEN coalesce(s.n_live_tup + s.n_dead_tup + s.n_tup_ins + s.n_tup_upd + s.n_tup_del, 0) = 0"
+    "            THEN greatest(c.reltuples, 0) ELSE s.n_live_tup END AS live"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid"
     " WHERE c.relkind = 'r' AND c.relpersistence <> 't'"

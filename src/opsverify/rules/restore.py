@@ -64,6 +64,7 @@ def last_drill(kind: Kind, drills: Sequence[Drill], age: Limit, rows_share: Limi
     return [
         aged(f"last {kind} drill ({last.backup})", last.finished, now, age),
         holds("tables compared", len(last.comparisons), "at least one", bool(last.comparisons)),
+        holds("rows restored", last.rows, "at least one", last.rows > 0),
         none_of("tables that were not restored whole", some(different), seen=len(last.comparisons), of="tables"),
         holds("looks at what was restored", len(last.checks), "at least one", bool(last.checks)),
         none_of("findings of the drill", some(failed), seen=len(last.checks), of="looks at what was restored"),
