@@ -147,6 +147,25 @@ def base_backup_aged(days: float) -> contextlib.AbstractContextManager[None]:
     return on_node(script, "rm -rf /backup/base && mv /backup/base.saved /backup/base")
 
 
+def base_backup_renamed(days: float) -> contextlib.AbstractContextManager[None]:
+    """The newest base backup has a new name, and was made so many days ago."""
+    script = f"""
+        set -e
+        cd /backup
+        newest=$(ls base | tail -1)
+        mv base base.saved
+        mkdir base && chgrp --reference=. base && chmod 2750 base
+        cp -a base.saved/$newest base/base_$(date -u +%Y%m%d_%H%M%S)
+        cd base/*
+        made=$(date -u -d "-{int(days * 24)} hours" "+%Y-%m-%d %H:%M:%S")
+        sed -E '/"backup_label"/s/(Modified": ")[^"]*/\\1'"$made GMT/" backup_manifest | head -n -1 > /run/manifest
+        printf '"Manifest-Checksum": "%s"}}\\n' $(sha256sum < /run/manifest | cut -d ' ' -f 1) >> /run/manifest
+        cat /run/manifest > backup_manifest
+        rm /run/manifest
+    """
+    return on_node(script, "rm -rf /backup/base && mv /backup/base.saved /backup/base")
+
+
 def beside_segments() -> contextlib.AbstractContextManager[None]:
     """The archive holds what else PostgreSQL puts there: histories of timelines and backups, a partial segment."""
     history = "printf '1\\t0/3000000\\tno recovery target specified\\n'"

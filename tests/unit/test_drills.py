@@ -155,6 +155,8 @@ def base(days: float, *, manifest: bool = True) -> BaseBackup:
         ([base(9), BASE], VERIFIED, [RECOVERED], True),
         ([base(1, manifest=False)], VERIFIED, [RECOVERED], False),
         ([BASE], BaseVerification(BASE.name, "a file is gone"), [RECOVERED], False),
+        ([BASE], BaseVerification(BASE.name, "", NOW - timedelta(days=7)), [RECOVERED], True),
+        ([BASE], BaseVerification(BASE.name, "", NOW - timedelta(days=8)), [RECOVERED], False),  # an old one, renamed
         ([], None, [RECOVERED], False),
         ([BASE], VERIFIED, [], False),
         ([BASE], VERIFIED, [drill(1)], False),

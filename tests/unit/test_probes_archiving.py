@@ -185,6 +185,32 @@ def test_a_host_without_pg_verifybackup_shows_nothing(
         base_backups.verified(local, str(tmp_path))
 
 
+ENTRY = (
+    '{ "Path": "backup_label", "Size": 225, "Last-Modified": "2026-11-22 12:33:42 GMT", '
+    '"Checksum-Algorithm": "CRC32C", "Checksum": "f5ff8879" },'
+)
+WITHOUT = '{ "Path": "backup_label", "Size": 225, "Last-Modified": "2026-11-22 12:33:42 GMT" },'
+
+
+@pytest.mark.parametrize(("entry", "problem"), [(ENTRY, ""), (WITHOUT, "has no checksums")])
+def test_a_manifest_tells_when_the_backup_was_made_and_whether_it_has_checksums(
+    entry: str, problem: str, local: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "base_20261123_020000"
+    folder.mkdir()
+    (folder / "backup_manifest").write_text(f'{{ "Files": [\n{{ "Path": "a/backup_label" }},\n{entry}\n]}}\n')
+    monkeypatch.setattr(base_backups, "VERIFIERS", ["true"])
+    found = base_backups.verified(local, str(folder))
+    assert found.made == datetime(2026, 11, 22, 12, 33, 42, tzinfo=UTC)
+    assert (problem in found.problem, found.verifies) == (True, not problem)
+
+
+@pytest.mark.parametrize("entry", ["", '{ "Path": "backup_label" },', ENTRY.replace("GMT", "CST")])
+def test_a_manifest_that_does_not_tell_when_it_was_made_is_an_error(entry: str) -> None:
+    with pytest.raises(UnansweredError, match="not understood"):
+        base_backups.parse_entry(entry)
+
+
 def test_the_end_of_a_base_backup_is_the_last_that_its_manifest_names() -> None:
     lines = [b'"WAL-Ranges": [\n', b'{ "End-LSN": "0/400" },{ "End-LSN": "0/A00" }\n']
     assert base_backups.consistent_at(lines) == 0xA00

@@ -17,6 +17,11 @@ from opsverify.probes import about, absent, output
 BASE = re.compile(r"^base_([0-9]{8}_[0-9]{6})\Z")
 MANIFEST, LABEL = "backup_manifest", "backup_label"
 END = re.compile(rb'"End-LSN": "([0-9A-F]+/[0-9A-F]+)"')
+ENTRY = re.compile(
+    r'"Path": "backup_label", .*"Last-Modified": "([0-9]{4}(?:-[0-9]{2}){2} [0-9]{2}(?::[0-9]{2}){2}) GMT"'
+    r'(, "Checksum-Algorithm": "[A-Z0-9]+", "Checksum": ")?'
+)
+WITHOUT_SUMS = "its manifest has no checksums (--manifest-checksums=NONE), so it shows nothing but names and sizes"
 MAJOR = re.compile(r"[1-9][0-9]\Z")
 # Where pg_verifybackup is: beside the server of the backup's own version (Debian), or found by the account's PATH.
 VERIFIERS = ("/usr/lib/postgresql/{major}/bin/pg_verifybackup", "pg_verifybackup")
@@ -35,10 +40,14 @@ class BaseBackup:
 
 @dataclass(frozen=True)
 class BaseVerification:
-    """What pg_verifybackup said of a base backup, having read every file; ``problem`` is empty when all is well."""
+    """What pg_verifybackup said of a base backup, having read every file; ``problem`` is empty when all is well.
+
+    ``made`` is when it was taken, by a manifest that verifies: unlike its name, that cannot be had by copying.
+    """
 
     name: str
     problem: str
+    made: datetime | None = None
 
     @property
     def verifies(self) -> bool:
@@ -107,7 +116,13 @@ def verified(host: Host, folder: str, timeout_s: float | None = None) -> BaseVer
         if result.rc not in NO_SUCH_COMMAND:
             said = (result.stderr or result.stdout).strip()
             with about(f"host {host.name}: asked pg_verifybackup of {folder}"):
-                return BaseVerification(name, parse_verdict(result.rc, said))
+                problem = parse_verdict(result.rc, said)
+            if problem:
+                return BaseVerification(name, problem)
+            entry = output(host, "grep -m 1 -F -e %s -- %s", f'"Path": "{LABEL}"', f"{folder}/{MANIFEST}")
+            with about(f"host {host.name}: {folder}/{MANIFEST}"):
+                made, summed = parse_entry(entry)
+            return BaseVerification(name, "" if summed else WITHOUT_SUMS, made)
     raise InsufficientFactsError(
         f"host {host.name}: has no pg_verifybackup (of postgresql-client), so nothing tells whether {folder} is whole"
     )
@@ -134,6 +149,18 @@ def parse_verdict(status: int, said: str) -> str:
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         return lines[0].removeprefix("pg_verifybackup: ").removeprefix("error: ") + more
     raise UnansweredError(f"it ended with status {status} and said: {said or 'nothing'}")
+
+
+def parse_entry(line: str) -> tuple[datetime, bool]:
+    """Parse a manifest's entry of the label, which is written anew by each base backup: when, and whether with a sum.
+
+    Raises:
+        UnansweredError: it is not understood.
+    """
+    match = ENTRY.search(line)
+    if match is None:
+        raise UnansweredError(f"its entry of {LABEL} is not understood: {line[:200]!r}")
+    return datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC), match[2] is not None
 
 
 def wal_start(host: Host, folder: str) -> wal.Start:

@@ -33,6 +33,8 @@ def point_in_time_ready(
             ),
             holds(f"{newest.name} against its manifest", verified.problem or "verifies", "verifies", verified.verifies),
         ]
+        if verified.made is not None:
+            observations.append(aged(f"{newest.name} age by its manifest", verified.made, now, limits.base_age_days))
     return observations + last_drill("point-in-time", drills, limits.drill_age_days, limits.rows_share, now)
 
 

@@ -69,6 +69,12 @@ FAULTS = [
         lane="backups",
     ),
     Fault(
+        "the newest base backup is 8 days old, and was given a new name",
+        lambda: faults.base_backup_renamed(8),
+        {POINT_IN_TIME: "fail"},
+        lane="backups",
+    ),
+    Fault(
         "the last drills are 31 and 91 days old",
         lambda: together(faults.drill_aged("restore", 31), faults.drill_aged("point-in-time", 91)),
         {RESTORE: "fail", POINT_IN_TIME: "fail"},
