@@ -44,6 +44,15 @@ MB = 1024 * 1024
         "barman-cloud-wal-archive s3://bucket main %p",
         "/etc/rds/dbbin/pgscripts/rds_wal_archive %p",
         "/opt/archive.sh %p %f",
+        "/opt/archive.sh %p %f >> /var/log/archive.log 2>&1",
+        "test ! -f /w/%f && cp %p /w/%f 2>&1",
+        "test ! -f /w/%f && cp %p /w/%f > /dev/null 2>&1",
+        "test ! -f /w/%f && cp %p /w/",
+        "test ! -f /w/%f && dd if=%p of=/w/%f 2>> /var/log/archive.log",
+        "test ! -f /w/%f.gz && gzip -c %p 1> /w/%f.gz",
+        "cat %p | ssh b '/opt/store.sh %f'",
+        "pgbackrest --stanza=main archive-push %p 2>&1",
+        "set -o pipefail; pgbackrest archive-push %p 2>&1 | tee -a /log",
     ],
 )
 def test_a_command_that_stores_and_overwrites_nothing_is_good(command: str) -> None:
@@ -88,6 +97,21 @@ def test_a_command_that_stores_and_overwrites_nothing_is_good(command: str) -> N
         ("test ! -f /w/%f && cp %p /w/%f &", "before the segment is stored"),
         ("pgbackrest archive-push %p || :", "even where storing failed"),
         ("cp %p '/w/%f", "cannot read"),
+        ("rm -f %p", "stores the segment"),
+        ("sha256sum %p", "stores the segment"),
+        ("cat %p", "stores the segment"),
+        ("cat %p > /dev/null", "stores the segment"),
+        ("cat %p > /w/newest", "stores the segment"),
+        ("test ! -f /w/%f && cp %p /dev/null", "stores the segment"),
+        ("test ! -f /w/%f && dd if=%p of=/dev/null", "stores the segment"),
+        ("test ! -f /w/%f && touch /w/%f && stat %p", "stores the segment"),
+        ("test ! -f /x/%f && cp %p /w/%f", "overwrites"),
+        ("test ! -f %f && cp %p /w/%f.gz", "overwrites"),
+        ("cat %p 1> /w/%f", "overwrites"),
+        ("test ! -f %f && cp %p /w/%f", "overwrites"),
+        ("test ! -f /w/%f && cp %p /w/%f &> /log", "before the segment is stored"),  # as Debian's sh has it
+        ("test ! -f /w/%f && cp %p /w/%f | tee -a /log", "end of a pipe"),
+        ("pgbackrest archive-push %p 2>&1 | logger", "end of a pipe"),
     ],
 )
 def test_a_command_that_is_no_good_is_told_why(command: str, why: str) -> None:

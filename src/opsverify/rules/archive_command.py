@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from opsverify.errors import InsufficientFactsError
 
 TOKEN = re.compile(
-    r"""(?P<space>[ \t]+|\\\n)|(?P<operator>&&|\|\||>>|<<|[|&;<>()\n])"""
+    r"""(?P<space>[ \t]+|\\\n)|(?P<redirect>[0-9]*(?:>>|>\||>&|<<|<&|>|<))|(?P<operator>&&|\|\||[|&;()\n])"""
     r"""|(?P<word>(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\|&;<>()])+)""",
     re.DOTALL,
 )
 # They store nothing, whatever their arguments are.
 IDLE = {"true", ":", "false", "exit", "echo", "printf", "test", "[", "logger", "sleep", "return", "ls", "date"}
+# They read the segment, or do something else to it; what of it they write goes to their output.
+IDLE |= {"cat", "head", "tail", "stat", "file", "wc", "od", "xxd", "strings", "grep", "cmp", "diff", "pg_waldump"}
+IDLE |= {"md5sum", "sha1sum", "sha256sum", "sha512sum", "cksum", "b2sum"}
+IDLE |= {"rm", "unlink", "touch", "truncate", "chmod", "chown", "chgrp", "mkdir", "cd", "set", "sync"}
 # Their own success says nothing of what was run before them.
 SUCCEEDS = {"true", ":", "echo", "printf", "logger", "sleep", "date"}
 # Program and subcommand of archivers that store safely by themselves.
@@ -32,8 +36,10 @@ ARCHIVERS = {
     "barman-wal-archive": "",
     "barman-cloud-wal-archive": "",
 }
-# They put a file over one that is there; "$" stands for a redirection of output.
+# They put a file over one that is there; ">" stands for a redirection of output to the segment's name.
 COPIERS = {"cp", "install", "dd", "scp", "rsync", "tee", ">"}
+LOOKS = re.compile(r"(! )?-[efs] (\S*%f\S*)")
+NOWHERE = {"/dev/null", "of=/dev/null"}
 KEEPS = re.compile(r"--no-clobber|--update=none|--ignore-existing")  # success, and nothing stored
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh"}
 WRAPPERS = {"env", "envdir", "sudo", "nice", "ionice", "timeout", "nohup", "setsid", "chronic", "command", "exec"}
@@ -67,13 +73,22 @@ class Simple:
     def stores(self) -> bool:
         """Whether it may store the segment: it is told which, or is handed it, and is none that stores nothing."""
         said = " ".join(self.words)
+        if self.words[-1] in NOWHERE:
+            return False
         return ("%p" in said or (self.operator == "|" and "%f" in said)) and (not self.runs(IDLE) or ">" in self.words)
 
     @property
     def looks(self) -> bool | None:
         """Whether it succeeds only where the archive has no file of that name (True), or only where it has one."""
-        match = re.search(r"(! )?-[efs] \S*%f", " ".join(self.words))
+        match = LOOKS.search(" ".join(self.words))
         return None if match is None else match[1] is not None
+
+    def writes_to(self, path: str) -> bool:
+        """Whether it names a path that was looked for, or its folder, perhaps behind the name of a host."""
+        folder, slash, _ = path.rpartition("/")
+        if not slash:
+            return path in self.words
+        return any(each.endswith(path) or each.rstrip("/").endswith(folder) for each in self.words)
 
     @property
     def ends(self) -> str | None:
@@ -113,7 +128,7 @@ def _parse(command: str) -> list[Simple]:
     """
     found: list[Simple] = []
     words: list[str] = []
-    operator, at = "", 0
+    operator, redirect, at = "", "", 0
     while at < len(command):
         match = TOKEN.match(command, at)
         if match is None:
@@ -123,15 +138,24 @@ def _parse(command: str) -> list[Simple]:
         if match.lastgroup == "word" and text.startswith("#"):  # a comment, to the end of the line
             at = command.find("\n", at) if "\n" in command[at:] else len(command)
         elif match.lastgroup == "word":
-            words.append("".join(shlex.split(text)) if set(text) & set("'\"\\") else text)
-        elif match.lastgroup == "operator" and text in ("<", ">", "<<", ">>"):
-            words.append(text[0])
+            word = "".join(shlex.split(text)) if set(text) & set("'\"\\") else text
+            words += _redirected(redirect, word) if redirect else [word]
+            redirect = ""
+        elif match.lastgroup == "redirect":
+            redirect = text
         elif match.lastgroup == "operator":
             found += [Simple(operator, tuple(words))] if words else []
             words, operator = [], text
             if text == "&":  # put into the background: what comes next, if only the end, does not wait for it
                 found.append(Simple("&", (":",)))
     return [*found, Simple(operator, tuple(words))] if words else found
+
+
+def _redirected(redirect: str, word: str) -> list[str]:
+    """What a redirection is to the command: what it is handed, or where its output goes if that is for the segment."""
+    if "<" in redirect:
+        return ["<", word]
+    return [">", word] if redirect[0] in ">1" and "%f" in word else []
 
 
 def _script(line: Sequence[Simple]) -> str | None:
@@ -159,6 +183,8 @@ def _reports_failure(line: Sequence[Simple]) -> str:
     for each in line[last + 1 :]:
         if each.operator == "&":
             return "it reports success before the segment is stored"
+        if each.operator == "|" and not any("pipefail" in before.words for before in line[:last]):
+            return "it reports the success of what stands at the end of a pipe, even where storing failed"
         if each.operator in (";", "\n") or (each.operator == "||" and (each.runs(SUCCEEDS) or each.ends == "0")):
             return "it reports success even where storing failed"
     return ""
@@ -173,19 +199,22 @@ def _overwrites(line: Sequence[Simple]) -> str:
         if each.runs({"mv"}):
             return "it takes the segment away from the server instead of copying it"
         if each.runs(COPIERS):
-            guarded = _guarded(line[: at + 1])
+            guarded = _guarded(line, at)
             keeps = any(KEEPS.match(word) or re.match(r"-[a-zA-Z]*n", word) for word in each.words[1:])
             if guarded == "0" or (not guarded and keeps and each.runs({"cp", "rsync"})):
                 return "it reports success where a file of that name is there already, and stores nothing"
             if not guarded:
-                return "it overwrites a file of that name; 'test ! -f' in front of it would not"
+                return "it overwrites a file of that name; 'test ! -f' of that very file in front of it would not"
     return ""
 
 
-def _guarded(line: Sequence[Simple]) -> str:
-    """How the line ends, before its last command, where the archive has a file of that name; empty where it goes on."""
+def _guarded(line: Sequence[Simple], at: int) -> str:
+    """How the line ends, before it comes to a command, where the archive has that file; empty where it goes on."""
     found = ""
-    for earlier, each in itertools.pairwise(line):
+    for earlier, each in itertools.pairwise(line[: at + 1]):
+        match = LOOKS.search(" ".join(earlier.words))
+        if match and not any(later.writes_to(match[2]) for later in line[at:]):
+            continue
         if earlier.looks is not None and each.ends is not None:  # test -f there && exit 1; test ! -f there || exit 1
             if each.operator == ("||" if earlier.looks else "&&"):
                 return each.ends
