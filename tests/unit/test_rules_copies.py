@@ -16,7 +16,7 @@ from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.judgement import Limits, Observation, unmet
 from opsverify.probes import Attempt
 from opsverify.probes.archives import Encryption, StoredFile
-from opsverify.probes.copies import Holding, Sealed, device, of_copy, of_production
+from opsverify.probes.copies import Holding, Sealed, device, machine, of_copy, of_production
 from opsverify.probes.documents import Attested
 from opsverify.rules import copies
 
@@ -212,7 +212,7 @@ def test_a_real_folder_lies_on_a_real_device(local: Host, tmp_path: Any) -> None
 def test_what_a_real_copy_holds(local: Host, tmp_path: Any) -> None:
     (tmp_path / "NOTES").write_text("x")
     spec = stores.Copy(name="far", store="nightly", vault="far", provider="two", offsite=True, database=str(tmp_path))
-    known = Holding("far", "two", True, "local://", tmp_path.stat().st_dev)
+    known = Holding("far", "two", True, machine(local), tmp_path.stat().st_dev)
     assert of_copy(local, spec, "UTC", 5) == known
     for day in (20, 22, 21):
         (tmp_path / f"backup_202611{day}_021500.sql.gz").write_text(f"{day}")
@@ -224,6 +224,29 @@ def test_what_a_real_copy_holds(local: Host, tmp_path: Any) -> None:
     )
     gone = of_copy(local, spec.model_copy(update={"database": "/no/such"}), "UTC", 5)
     assert "No such file" in gone.unanswered
+
+
+ID, BOOT = "0b405b47811b4c11823fee2a8310861f", "4793187d-6c83-4e50-9bf4-0c0185598660"
+
+
+def reached(connection: str, status: int = 0, told: str = "") -> Any:
+    answer = SimpleNamespace(rc=status, stdout=told)
+    return SimpleNamespace(spec=SimpleNamespace(connection=connection), run=lambda _: answer)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (reached("ssh://a@db", told=f"{ID}\n{BOOT}\n"), reached("ssh://b@10.0.0.7", told=f"{ID}\n{BOOT}\n"), True),
+        (reached("ssh://a@db", told=f"{ID}\n{BOOT}\n"), reached("ssh://a@far", told=f"{ID}\n{BOOT[::-1]}\n"), False),
+        (reached("ssh://a@db", 1, f"{BOOT}\n"), reached("ssh://a@far", 1, f"{BOOT}\n"), False),
+        (reached("ssh://a@db", 1), reached("ssh://copier@DB:22", 1), True),
+        (reached("ssh://a@db:1022", 1), reached("ssh://a@db", 1), False),
+        (reached("ssh://a@db", told=f"\n{BOOT}\n"), reached("ssh://a@far", told=f"\n{BOOT}\n"), False),
+    ],
+)
+def test_a_machine_is_the_same_under_another_name_or_account(one: Any, other: Any, same: bool) -> None:
+    assert (machine(one) == machine(other)) is same
 
 
 def test_where_production_lies(local: Host, tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from opsverify import stores
@@ -10,12 +11,14 @@ from opsverify.errors import UnansweredError
 from opsverify.probes import archives, output, verification
 from opsverify.probes.archives import Encryption, StoredFile
 
+MACHINE = re.compile(r"[0-9a-f]{32}\n[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 @dataclass(frozen=True)
 class Holding:
     """A place that holds the data, or a backup of it; ``provider`` and ``offsite`` are as the profile has them.
 
-    ``machine`` (how it is reached) and ``device`` (``st_dev`` there) are None where a provider keeps the data.
+    ``machine`` (see `machine`) and ``device`` (``st_dev`` there) are None where a provider keeps the data.
     ``newest`` is the newest dump there and ``digest`` its SHA-256. ``unanswered`` is why nothing more is known: that
     is a fact about the place, so that it hides nothing of the others.
     """
@@ -64,11 +67,26 @@ def of_copy(host: Host, copy: stores.Copy, zone: str, timeout_s: float) -> Holdi
 
 
 def _located(known: Holding, host: Host, path: str) -> Holding:
-    known = replace(known, machine=host.spec.connection)
+    known = replace(known, machine=address(host))
     try:
-        return replace(known, device=device(host, path))
+        return replace(known, machine=machine(host), device=device(host, path))
     except UnansweredError as error:
         return replace(known, unanswered=str(error))
+
+
+def machine(host: Host) -> str:
+    """Which machine a host is, under whatever name or account it is reached.
+
+    By systemd's id and that of the running kernel: clones of a machine share the one, containers the other. Where a
+    host does not tell both, by its address.
+    """
+    told = host.run("cat -- /etc/machine-id /proc/sys/kernel/random/boot_id")
+    return told.stdout.strip() if told.rc == 0 and MACHINE.fullmatch(told.stdout.strip()) else address(host)
+
+
+def address(host: Host) -> str:
+    """How a host is reached, whoever asks."""
+    return re.sub(r"(?<=://)[^@/]*@|:22\Z", "", host.spec.connection).lower()
 
 
 def device(host: Host, path: str) -> int:
