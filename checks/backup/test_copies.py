@@ -37,7 +37,7 @@ def sealed(host, backups, made, fact):
     for each, where in [(backups, host), *made]:
         for folder in each.sensitive:
             try:
-                found = fact(archives.files_below, where, folder)
+                found = fact(archives.files_reachable, where, folder)
                 packets = fact(archives.encryptions, where, found, backups.timeout_s)
                 keys = fact(archives.private_keys, where, folder, backups.timeout_s) if found else ()
                 seen[f"{each.name}:{folder}"] = Attempt(places.Sealed(packets, keys))

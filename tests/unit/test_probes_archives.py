@@ -11,20 +11,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opsverify.channels.shell import Host
-from opsverify.errors import UnansweredError
+from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import absent
 from opsverify.probes.archives import (
+    Encryption,
     StoredFile,
     encryption,
     files,
     files_below,
+    files_reachable,
     manifest,
     parse_listing,
     parse_manifest,
@@ -117,6 +119,29 @@ def test_folders_below_are_listed_where_they_count(local: Host, tmp_path: Path) 
         ("a b", f"{tmp_path}/alias/a b", 3),
         ("deeper/c", f"{tmp_path}/alias/deeper/c", 0),
     ]
+
+
+def test_files_that_links_lead_to_can_be_reached(local: Host, tmp_path: Path) -> None:
+    (tmp_path / "secure").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "plain").touch()
+    (tmp_path / "secure" / "2025").symlink_to("../elsewhere")
+    (tmp_path / "secure" / "gone").symlink_to("/no/such")
+    assert files_below(local, f"{tmp_path}/secure") == ()
+    assert [each.name for each in files_reachable(local, f"{tmp_path}/secure")] == ["2025/plain"]
+
+
+def test_a_host_without_gpg_is_no_finding() -> None:
+    host = cast(Host, SimpleNamespace(name="node", run=lambda *_, **__: SimpleNamespace(rc=127, stdout="", stderr="")))
+    with pytest.raises(InsufficientFactsError, match="host node: has no gpg"):
+        encryption(host, StoredFile("/b/a.gpg", "a.gpg", 9, datetime.now(UTC)))
+
+
+@pytest.mark.parametrize(
+    ("tags", "encrypted"), [({1, 18}, True), ({3, 20}, True), ({3, 18, 11}, False), ({3, 18, 8}, False), ({18}, False)]
+)
+def test_plain_data_behind_encrypted_ones_are_not_encrypted(tags: set[int], encrypted: bool) -> None:
+    assert Encryption("a", 0, frozenset(tags), 0).encrypted is encrypted
 
 
 def test_what_is_not_there_is_a_fact(local: Host) -> None:

@@ -95,6 +95,9 @@ def store(local: Host, tmp_path: Path, transcript: Transcript) -> Store:
         pytest.param(packed(b"\xff" * 2000 + WHOLE), "", id="no text"),
         pytest.param(packed(b""), "does not end as a complete dump", id="empty pipe"),
         pytest.param(packed(WHOLE[:20]), "does not end as a complete dump", id="cut and packed again"),
+        pytest.param(
+            packed(b"7\tsays " + COMPLETE.encode() + b"\n8\tcut he"), "does not end as a complete dump", id="quoted"
+        ),
         pytest.param(packed(WHOLE + b"x" * 2000), "does not end as a complete dump", id="goes on"),
         pytest.param(packed(b"x" * 2000 + WHOLE)[:-9], "does not decompress: gzip: .*unexpected end.*", id="cut"),
         pytest.param(packed(WHOLE) + b"more", "does not decompress: gzip: .*trailing garbage.*", id="garbage"),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from opsverify.channels.shell import Host
-from opsverify.errors import UnansweredError
+from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import about, absent, output
 
 # A dump as text, packed by gzip; or in PostgreSQL's own format (pg_dump -Fc).
@@ -20,6 +20,7 @@ SIDE_BY_SIDE = 6
 LISTED = r"%s\t%T@\t%C@\t%i\t%P\0"
 # Packet tags (RFC 4880, 4.3): 1 and 3 carry a session key, 18 and 20 are encrypted data.
 KEY_TAGS, DATA_TAGS, MARKER_TAG = {1, 3}, {18, 20}, 10
+NO_SUCH_COMMAND = (126, 127)
 SECRET_KEY_TAGS = {5, 7}
 PRIVATE_KEY = "BEGIN ([A-Z0-9]+ )*PRIVATE KEY"
 
@@ -79,7 +80,7 @@ def files(host: Host, folder: str, zone: str = "UTC") -> tuple[StoredFile, ...]:
     Raises:
         UnansweredError: the folder cannot be read.
     """
-    return _find(host, folder, ["-maxdepth", "1"], zone)
+    return _find(host, ["-H", folder, "-maxdepth", "1"], folder, zone)
 
 
 def files_below(host: Host, folder: str) -> tuple[StoredFile, ...]:
@@ -88,13 +89,18 @@ def files_below(host: Host, folder: str) -> tuple[StoredFile, ...]:
     Raises:
         UnansweredError: one of the folders cannot be read.
     """
-    return _find(host, folder, [], "UTC")
+    return _find(host, ["-H", folder], folder, "UTC")
 
 
-def _find(host: Host, folder: str, depth: list[str], zone: str) -> tuple[StoredFile, ...]:
+def files_reachable(host: Host, folder: str) -> tuple[StoredFile, ...]:
+    """As `files_below`, and the files that links lead to: whoever may read the folder reads those too."""
+    return _find(host, ["-L", folder], folder, "UTC")
+
+
+def _find(host: Host, where: list[str], folder: str, zone: str) -> tuple[StoredFile, ...]:
     if absent(host, folder):
         return ()
-    question = ["find", "-H", folder, *depth, "-type", "f", "-printf", LISTED]
+    question = ["find", *where, "-type", "f", "-printf", LISTED]
     with about(f"host {host.name}"):
         return parse_listing(folder, output(host, shlex.join(question)), zone)
 
@@ -146,13 +152,20 @@ def encryptions(host: Host, files: tuple[StoredFile, ...], timeout_s: float | No
 
 
 def encryption(host: Host, file: StoredFile, timeout_s: float | None = None) -> Encryption:
-    """The OpenPGP packets of a file. Without ``--list-only`` gpg would ask for the key; it writes nothing."""
+    """The OpenPGP packets of a file. Without ``--list-only`` gpg would ask for the key; it writes nothing.
+
+    Raises:
+        InsufficientFactsError: the host has no gpg.
+        UnansweredError: the file may not be read.
+    """
     result = host.run(
         "gpg --homedir /nonexistent --no-options --no-keyring --no-random-seed-file --no-auto-check-trustdb "
         "--no-autostart --batch --list-only --list-packets %s",
         file.path,
         timeout_s=timeout_s,
     )
+    if result.rc in NO_SUCH_COMMAND:
+        raise InsufficientFactsError(f"host {host.name}: has no gpg, so nothing tells whether {file.path} is encrypted")
     if "Permission denied" in result.stderr:
         raise UnansweredError(f"host {host.name}: {file.path} may not be read: {result.stderr.strip()}")
     missing = max(0, parse_end(result.stdout) - file.size)

@@ -13,6 +13,7 @@ from opsverify import wal
 from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import about, absent, output
+from opsverify.probes.archives import NO_SUCH_COMMAND
 
 BASE = re.compile(r"^base_([0-9]{8}_[0-9]{6})\Z")
 MANIFEST, LABEL = "backup_manifest", "backup_label"
@@ -25,7 +26,6 @@ WITHOUT_SUMS = "its manifest has no checksums (--manifest-checksums=NONE), so it
 MAJOR = re.compile(r"[1-9][0-9]\Z")
 # Where pg_verifybackup is: beside the server of the backup's own version (Debian), or found by the account's PATH.
 VERIFIERS = ("/usr/lib/postgresql/{major}/bin/pg_verifybackup", "pg_verifybackup")
-NO_SUCH_COMMAND = (126, 127)
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,16 @@ from opsverify.errors import InsufficientFactsError, UnansweredError, Unreachabl
 from opsverify.judgement import CLOCK_TOLERANCE
 from opsverify.ledger import Ledger, Verdict
 from opsverify.probes import archives, output
-from opsverify.probes.archives import SIDE_BY_SIDE, StoredFile
+from opsverify.probes.archives import NO_SUCH_COMMAND, SIDE_BY_SIDE, StoredFile
 from opsverify.progress import Progress
 
 COMPLETE = "-- PostgreSQL database dump complete"
+MARKER = re.compile(rb"^" + COMPLETE.encode() + rb"\r?$", re.MULTILINE)  # a line of its own: rows may quote it
 DIGEST = re.compile(r"\\?([0-9a-f]{64}) [ *]/")  # a backslash where the name has characters that are spelled out
 # Digests are asked of several small files at once. What is larger is asked alone, so that a bound is of one file, and
 # read alone: the host may have other work, and its disk is what takes the time.
 BATCH_FILES, SMALL_BYTES = 16, 64 * 1024 * 1024
 STILL_READING_S = 0.5
-NO_SUCH_COMMAND = (126, 127)
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def _packed(host: Host, dump: StoredFile, timeout_s: float) -> str:
         )
     if said:
         return f"does not decompress: {said.splitlines()[-1]}"
-    return "" if COMPLETE.encode() in result.stdout_bytes else "does not end as a complete dump"
+    return "" if MARKER.search(result.stdout_bytes) else "does not end as a complete dump"
 
 
 def _custom(host: Host, dump: StoredFile, timeout_s: float) -> str:
