@@ -51,6 +51,8 @@ def hold(project: Project, now: dt.datetime, wanted: Wanted, say: Say) -> Held:
     Raises:
         UsageError: the profile has no such store, or something that was given is not as it must be.
     """
+    if not wanted.by.strip():
+        raise UsageError("restore-drill: --by: expected who holds the drill")
     chosen = _stores(project, wanted)
     shares = {kind: _rows_share(project.catalogue, SERVES[kind]) for kind in wanted.kinds}
     identity, name = new_id(now)

@@ -33,6 +33,7 @@ STOPPED = re.compile(
     r"recovery stopping before (commit|abort)(?: of|) .*?transaction (\d+), time (\S+ [^\s,]+(?: UTC)?)"
 )
 POLL_S = 0.2
+SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user;\n"
 
 
 class _Failed(Exception):
@@ -263,11 +264,14 @@ def _log_in(job: Job, cluster: Cluster) -> None:
     """Find out which of the administrators of the profile is a superuser of the recovered server."""
     for name in job.database.spec.administrators:
         cluster.user = name
-        if cluster.sql("SELECT 1", "postgres").status == 0:
+        # One that may log in but is none would find the server closed to all that follows.
+        if cluster.sql(SUPERUSER, "postgres").stdout.strip() == b"t":
             return
     names = ", ".join(job.database.spec.administrators)
     said = cluster.complaint()
-    raise UnansweredError(f"scratch: none of the administrators of the profile ({names}) may log in: {said}")
+    raise UnansweredError(
+        f"scratch: none of the administrators of the profile ({names}) may log in as a superuser: {said or 'no error'}"
+    )
 
 
 def _paused(job: Job, cluster: Cluster) -> str:
