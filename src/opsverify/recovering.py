@@ -120,6 +120,7 @@ def _unpack(job: Job, base: BaseBackup, most: int, report: Report) -> None:
     if answer.status != 0:
         raise UnansweredError(f"scratch: tar cannot unpack {base.name}: {answer.words}")
     path.unlink()
+    _ran(job, "chmod", "0700", data)  # not as its host had it, where accounts that verify may have to read it
     job.say("holding it against its manifest")
     checked = job.scratch.run("pg_verifybackup", "-n", "-q", data)
     problem = base_backups.parse_verdict(checked.status, (checked.stderr or checked.stdout.decode()).strip())

@@ -27,7 +27,7 @@ R = TypeVar("R")
 Feed = Callable[[IO[bytes]], None]
 
 POSTGRES = frozenset("initdb pg_ctl psql pg_restore pg_waldump pg_verifybackup pg_amcheck pg_controldata".split())  # noqa: SIM905
-TOOLS = frozenset({"tar", "dd", "mkdir", "df", "cat", "rm"})
+TOOLS = frozenset({"tar", "dd", "mkdir", "df", "cat", "rm", "chmod"})
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOWN = 4096
 ADDED = re.compile(r"(DETAIL|CONTEXT|Command was): ")
