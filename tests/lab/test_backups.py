@@ -20,6 +20,12 @@ OFF_SITE = (
 )
 PRODUCTION = 'production = { provider = "the machine of the lab", host = "node", path = "/srv/postgresql" }'
 OF_THE_STORE = 'wal = "/backup/wal"\n'
+# The node once more, as if it were somebody else's.
+ITSELF = """
+[[vaults]]
+name = "itself"
+connection = "docker://{}"
+"""
 NEAR = """
 [[copies]]
 name = "near"
@@ -43,10 +49,14 @@ def observed(outcome: Outcome, check: str) -> str:
     return " / ".join(f"{each['name']}: {each['observed']}" for each in outcome.check(check)["observations"])
 
 
-def test_two_folders_on_one_device_are_one_medium_and_not_off_site(verify: Verify) -> None:
-    here = OFF_SITE.replace('vault = "offsite"', 'host = "node"').replace("/copies/database", "/backup/mirror")
+@pytest.mark.parametrize("where", ['host = "node"', 'vault = "itself"'], ids=["by its name", "under another name"])
+def test_two_folders_on_one_device_are_one_medium_and_not_off_site(where: str, verify: Verify) -> None:
+    here = OFF_SITE.replace('vault = "offsite"', where).replace("/copies/database", "/backup/mirror")
+    here = here.replace('sensitive = ["/copies/secure"]', "")
     with copied_to("/backup/mirror"):
-        outcome = verify("-k", "BP-BAK-01", replace={OFF_SITE: here.replace('sensitive = ["/copies/secure"]', "")})
+        outcome = verify(
+            "-k", "BP-BAK-01", replace={OFF_SITE: here}, append=ITSELF.format(engine.containers()["node"]["Id"])
+        )
     assert outcome.red == {"BP-BAK-01-nightly": "fail"}
     told = observed(outcome, "BP-BAK-01-nightly")
     assert "copies, production among them (production, nightly, offsite): 3" in told

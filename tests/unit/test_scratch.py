@@ -303,7 +303,7 @@ def test_a_container_has_no_network_no_root_and_a_short_life(
         place.run("initdb", "-D", "x")
     _, _, run, _, initdb, _, remove = log.read_text(encoding="utf-8").splitlines()
     words = run.split()
-    assert {"--rm", "--pull=never", "--network=none", f"--user={account}"} <= set(words)
+    assert {"--rm", "--pull=never", "--network=none", "--cap-drop=ALL", f"--user={account}"} <= set(words)
     assert words[-3:] == ["--entrypoint=sleep", "postgres:15", str(places.LIFETIME_S)]
     (name,) = (each.removeprefix("--name=") for each in words if each.startswith("--name="))
     assert initdb == f"exec -i -e LC_ALL=C -e TZ=UTC {name} initdb -D x"

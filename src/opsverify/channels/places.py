@@ -125,6 +125,8 @@ def in_container(image: str) -> Place:
         "--rm",
         "--pull=never",
         "--network=none",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
         "--no-healthcheck",
         f"--label={LABEL}",
         f"--user={account}",

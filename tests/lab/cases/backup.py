@@ -63,6 +63,16 @@ FAULTS = [
         lane="backups",
     ),
     Fault(
+        "plain archive behind a link",
+        lambda: faults.on_node(
+            "mkdir -m 0755 /srv/data/old && echo plain > /srv/data/old/keypairs.tar.gz"
+            " && chmod 0644 /srv/data/old/keypairs.tar.gz && ln -s /srv/data/old /backup/secure/2025",
+            "rm -rf /backup/secure/2025 /srv/data/old",
+        ),
+        {"SEC-KEY-02-nightly": "fail", "BP-BAK-03-nightly": "fail"},
+        lane="backups",
+    ),
+    Fault(
         "encrypted archive truncated",
         lambda: faults.stored_file(
             "/backup/secure/keypairs_20260102_000000.tar.gz.gpg",

@@ -11,7 +11,7 @@ ARCHIVING, ARCHIVE = "CHG-RB-PITR-01-postgres", "CHG-RB-PITR-02-postgres"
 POINT_IN_TIME, RESTORE = "CHG-RB-PITR-03-nightly", "BP-BAK-02-nightly"
 SHORT = "[limits.CHG-RB-PITR-02]\nready_age_seconds = 1\n"
 OVERWRITES = "cp %p /backup/wal/%f"
-STORES = "[ ! -e /backup/wal/%f ] || exit 1; cp %p /backup/wal/.%f.part && mv /backup/wal/.%f.part /backup/wal/%f"
+STORES = "[ ! -e /backup/wal/%f ] || exit 1; cp %p /backup/wal/.%f.part 2>&1 && mv /backup/wal/.%f.part /backup/wal/%f"
 
 
 def drill_of_another_dump(drill: dict[str, Any]) -> dict[str, Any]:
@@ -36,6 +36,12 @@ FAULTS = [
     Fault(
         "the archive command reports success even where it fails",
         lambda: faults.archive_command("test ! -f /backup/wal/%f && cp %p /backup/wal/%f || true"),
+        {ARCHIVING: "fail"},
+        lane="wal",
+    ),
+    Fault(
+        "the archive command reports the success of a pipe",
+        lambda: faults.archive_command("test ! -f /backup/wal/%f && cp %p /backup/wal/%f 2>&1 | cat"),
         {ARCHIVING: "fail"},
         lane="wal",
     ),
