@@ -174,7 +174,7 @@ class Cluster:
             raise UnansweredError(f"scratch: psql's answer is not understood: {answer.stdout[:200]!r}") from None
 
     def counts(self, database: str) -> dict[Table, int]:
-        """The rows of each ordinary table, counted; and those of a partitioned one, which a dump may load as a whole."""
+        """The rows of each ordinary table, counted; and of each partitioned one, which a dump may load as a whole."""
         return {(schema, name): int(count) for schema, name, count in self.rows(COUNT, database)}
 
     def flaws(self, database: str) -> set[tuple[str, str]]:

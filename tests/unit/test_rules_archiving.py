@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, unmet
+from opsverify.probes import Attempt
 from opsverify.probes.archiving import Archive, Archiver, ArchiveSettings
 from opsverify.probes.base_backups import BaseBackup
 from opsverify.rules import archiving
@@ -228,11 +229,30 @@ SWITCHED = archive(names(4, 6) + names(6, 9, 2), **{"00000002.history": 41})
 def test_the_archive_leads_on_from_the_base_backup(
     archiver: Archiver, found: Archive | None, good: bool, limits_of: LimitsOf
 ) -> None:
-    assert met(archiving.without_gaps(archiver, found, BASE, START, limits_of("CHG-RB-PITR-02"))) is good
+    assert (
+        met(archiving.without_gaps(archiver, Attempt(found), BASE, Attempt(START), limits_of("CHG-RB-PITR-02"))) is good
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "start"),
+    [
+        (Attempt[Archive | None](None, "host node: /w may not be looked at"), Attempt(START)),
+        (Attempt[Archive | None](FULL), Attempt[Start](None, "host node: /b has no backup_label")),
+    ],
+)
+def test_what_cannot_be_read_hides_no_archiver_that_fails(
+    found: Attempt[Archive | None], start: Attempt[Start], limits_of: LimitsOf
+) -> None:
+    limits = limits_of("CHG-RB-PITR-02")
+    with pytest.raises(InsufficientFactsError, match="host node: "):
+        archiving.without_gaps(DOING_WELL, found, BASE, start, limits)
+    failing = replace(DOING_WELL, failed="x", failed_at=NOW + timedelta(seconds=1))
+    assert not met(archiving.without_gaps(failing, found, BASE, start, limits))
 
 
 def test_without_a_base_backup_the_archive_leads_nowhere(limits_of: LimitsOf) -> None:
-    assert not met(archiving.without_gaps(DOING_WELL, FULL, None, None, limits_of("CHG-RB-PITR-02")))
+    assert not met(archiving.without_gaps(DOING_WELL, Attempt(FULL), None, None, limits_of("CHG-RB-PITR-02")))
 
 
 COMPRESSED = Archive("/w", {f"{each}.gz": 99 for each in names(4, 8)}, (), {})
@@ -250,18 +270,18 @@ FOREIGN = Archive("/w", {"archive.info": 5}, ("15-1",), {})
 )
 def test_what_cannot_be_seen_is_an_error(archiver: Archiver, found: Archive, why: str, limits_of: LimitsOf) -> None:
     with pytest.raises(InsufficientFactsError, match=why):
-        archiving.without_gaps(archiver, found, BASE, START, limits_of("CHG-RB-PITR-02"))
+        archiving.without_gaps(archiver, Attempt(found), BASE, Attempt(START), limits_of("CHG-RB-PITR-02"))
 
 
 @pytest.mark.parametrize("found", [COMPRESSED, FOREIGN])
 def test_a_finding_beats_what_cannot_be_seen(found: Archive, limits_of: LimitsOf) -> None:
     failing = replace(DOING_WELL, waiting=1, waiting_seconds=999.0)
-    assert not met(archiving.without_gaps(failing, found, BASE, START, limits_of("CHG-RB-PITR-02")))
+    assert not met(archiving.without_gaps(failing, Attempt(found), BASE, Attempt(START), limits_of("CHG-RB-PITR-02")))
 
 
 def test_a_gap_in_a_compressed_archive_is_a_gap(limits_of: LimitsOf) -> None:
     files = {name: size for name, size in COMPRESSED.files.items() if "06" not in name}
     seen = archiving.without_gaps(
-        DOING_WELL, replace(COMPRESSED, files=files), BASE, START, limits_of("CHG-RB-PITR-02")
+        DOING_WELL, Attempt(replace(COMPRESSED, files=files)), BASE, Attempt(START), limits_of("CHG-RB-PITR-02")
     )
     assert "000000010000000000000006" in str(unmet(seen)[0])

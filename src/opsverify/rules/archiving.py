@@ -7,6 +7,7 @@ from datetime import datetime
 from opsverify import wal
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, holds, none_of, within
+from opsverify.probes import Attempt
 from opsverify.probes.archiving import NOT_SEGMENTS, Archive, Archiver, ArchiveSettings
 from opsverify.probes.base_backups import BaseBackup
 from opsverify.rules.archive_command import problem
@@ -40,31 +41,32 @@ def set_up(settings: ArchiveSettings, limits: Limits) -> list[Observation]:
 
 def without_gaps(
     archiver: Archiver,
-    archive: Archive | None,
+    archive: Attempt[Archive | None],
     base: BaseBackup | None,
-    start: wal.Start | None,
+    start: Attempt[wal.Start] | None,
     limits: Limits,
 ) -> list[Observation]:
     """Archiving did not fail last, nothing waits for long, and the archive leads from the base backup to now.
 
-    ``start`` is that of the newest base backup, ``base``. How old the last archived segment is does not matter: where
+    ``start`` is that of the newest base backup, ``base``; a folder that is not there is None, one that cannot be read
+    has a failure. How old the last archived segment is does not matter: where
     nothing is written, nothing is archived.
 
     Raises:
-        InsufficientFactsError: the server is a standby, or the archive cannot be read, and nothing else is wrong.
+        InsufficientFactsError: the server is a standby, or one of them cannot be read, and nothing else is wrong.
     """
-    lacking: list[str] = []
     if archiver.position is None:
         raise InsufficientFactsError("the server is a standby, whose archiving is its primary's; name the primary")
     seen = [_last_failure(archiver)]
     seen.append(within("oldest finished segment has waited for", archiver.waiting_seconds, limits.ready_age_seconds))
+    lacking = [each.failure for each in (archive, start) if each is not None and each.failure]
     if base is None or start is None:
         seen.append(holds("base backups", "none found", "at least one, for the archive to lead on from", met=False))
-    if archive is None:
+    if archive.value is None and not archive.failure:
         seen.append(holds("archive", "no such folder", "there is one", met=False))
-    elif start is not None and base is not None:
-        found, lack = _leads_on(archiver, archive, base, start)
-        seen, lacking = [*seen, *found], lack
+    if archive.value and base and start and start.value:
+        found, lack = _leads_on(archiver, archive.value, base, start.value)
+        seen, lacking = [*seen, *found], [*lacking, *lack]
     return complete(seen, lacking)
 
 
