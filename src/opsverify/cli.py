@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
 from opsverify.errors import OpsverifyError, UsageError
+from opsverify.summary import visible
 
 OK, DUE, USAGE, UNANSWERED, INTERNAL, BROKEN_OFF = 0, 1, 64, 69, 70, 130
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(error: OpsverifyError, status: int) -> int:
-    print(f"opsverify: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"opsverify: {visible(' '.join(str(error).split()))}", file=sys.stderr)
     return status
 
 

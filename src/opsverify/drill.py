@@ -22,6 +22,7 @@ from opsverify.recovering import recover
 from opsverify.restoring import Job, Report, Say, restore
 from opsverify.rules.restore import said
 from opsverify.run import Run, new_id
+from opsverify.summary import visible
 
 # The requirement that a drill of a kind serves: its limits are those that the drill goes by.
 SERVES: dict[Kind, str] = {"restore": "BP-BAK-02", "point-in-time": "CHG-RB-PITR-03"}
@@ -65,7 +66,7 @@ def hold(project: Project, now: dt.datetime, wanted: Wanted, say: Say) -> Held:
             for kind in wanted.kinds:
 
                 def tell(what: str, about: str = f"{store.name}, {kind}") -> None:
-                    say(f"{about}: {what}")
+                    say(_in_one_line(f"{about}: {what}"))
 
                 try:
                     drill = _one(run, store, database, kind, wanted, shares[kind], tell)
@@ -195,4 +196,10 @@ def table(held: Held) -> str:
             if not looked.met:
                 lines.append(f"         {looked.name}: observed {looked.observed}, expected {looked.expected}")
         lines += [f"         {said(compared)}" for compared in each.comparisons if not compared.met(each.rows_share)]
-    return "\n".join([*lines, *(f"{'UNTOLD':8} {why}" for why in held.unanswered)])
+    lines += [f"{'UNTOLD':8} {why}" for why in held.unanswered]
+    return "\n".join(map(_in_one_line, lines))
+
+
+def _in_one_line(text: str) -> str:
+    """A text in which nothing acts on a terminal, or stands for another line: names in a backup may be anything."""
+    return visible(text).replace("\n", "\\n")

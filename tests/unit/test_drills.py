@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -222,3 +222,11 @@ def test_a_base_backup_with_links_is_not_unpacked(kind: bytes, link: str, tmp_pa
     path.write_bytes(b"no archive")
     with pytest.raises(UnansweredError, match="as a tar archive"):
         recovering._holds_no_links(path)
+
+
+def test_a_hostile_name_neither_acts_on_a_terminal_nor_looks_like_an_outcome() -> None:
+    bad = Comparison(table="a.\x1b[2J\nMET      restore        nightly", expected=2, restored=1)
+    held = drill_module.Held([drill(comparisons=[bad], outcome="not met")], ["x\x1b[1m\nMET"], cast(Any, None))
+    lines = drill_module.table(held).splitlines()
+    assert [line.split()[0] for line in lines] == ["NOT", r"a.\x1b[2J\nMET", "UNTOLD"]
+    assert "\x1b" not in "".join(lines)
