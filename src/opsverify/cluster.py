@@ -94,6 +94,11 @@ def safe_to_feed(found: Versions) -> None:
         )
 
 
+def lacks_extension(said: str) -> bool:
+    """Whether PostgreSQL complains that an extension is not installed (up to version 14, that a file of it is not)."""
+    return ('extension "' in said and "is not available" in said) or "could not open extension control file" in said
+
+
 def quoted(value: str) -> str:
     """A value as postgresql.conf has it."""
     return "'" + value.replace("'", "''") + "'"
@@ -186,7 +191,7 @@ class Cluster:
         """What pg_amcheck finds in a database's tables and indexes, nothing when all is well; None without it."""
         where = ["-h", self.scratch.folder, "-p", PORT, "-U", self.user, "-d", database]
         answer = self.scratch.run("pg_amcheck", *where, "--install-missing", "--heapallindexed", "--no-strict-names")
-        lacking = answer.status == 127 or 'extension "amcheck" is not available' in answer.stderr
+        lacking = answer.status == 127 or lacks_extension(answer.stderr)
         lacking = lacking or "cannot be run" in answer.stderr or "executable file not found" in answer.stderr
         if lacking:
             return None

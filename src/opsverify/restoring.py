@@ -174,7 +174,7 @@ def _fill_from_custom(job: Job, cluster: Cluster, report: Report) -> bool:
 
 
 def _filled(report: Report, program: str, status: int, said: str, words: str) -> bool:
-    if 'extension "' in said and "is not available" in said:
+    if clusters.lacks_extension(said):
         raise UnansweredError(f"scratch: install what the dump needs: {words}")
     observed = f"{program} ended with status {status}" + (f": {words}" if status else "")
     return report.look("the dump is restored", observed, "without an error", status == 0)

@@ -226,6 +226,18 @@ def test_a_role_of_another_encoding_is_handed_over_as_it_is(install: Install, tr
 
 
 @pytest.mark.parametrize(
+    ("said", "lacking"),
+    [
+        ('psql:<stdin>:9: ERROR:  extension "postgis" is not available', True),
+        ('ERROR:  could not open extension control file "/usr/share/x.control": No such file or directory', True),
+        ('ERROR:  relation "a" does not exist', False),
+    ],
+)
+def test_an_extension_that_is_not_installed_is_no_fault_of_the_dump(said: str, lacking: bool) -> None:
+    assert cluster.lacks_extension(said) is lacking
+
+
+@pytest.mark.parametrize(
     ("major", "minor", "safe"),
     [(13, 21, False), (13, 22, True), (15, 13, False), (15, 14, True), (17, 5, False), (18, 0, True), (12, 22, False)],
 )
