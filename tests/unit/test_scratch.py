@@ -352,6 +352,8 @@ def test_signals_wait_until_a_container_is_known_and_until_it_is_gone(
     """Each of the engine's programs has the suite interrupted at once, and goes on for a while."""
     interrupting = f"kill -INT {os.getpid()}; sleep 0.2\n{ENGINE}"
     monkeypatch.setenv("WHERE", "unix:///x")
+    other = threading.Event()
+    threading.Thread(target=other.wait, daemon=True).start()  # may be given the signals as well as the main thread
     for script in (interrupting, ENGINE.replace("exit 0 ;;", f"kill -INT {os.getpid()}; sleep 0.2 ;;")):
         log = engine(folder, monkeypatch, script + 'echo "$1 done" >> {log}\n')
         place = Scratch(stores.Scratch(image="x"), 5, transcript)
@@ -360,11 +362,12 @@ def test_signals_wait_until_a_container_is_known_and_until_it_is_gone(
         done = log.read_text(encoding="utf-8").splitlines()
         assert done[-1] == "rm done"
         assert done.count("run done") == done.count("rm done") == 1
+    other.set()
 
 
 def test_threads_that_watch_over_programs_end_with_them(install: Install, transcript: Transcript) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with scratch(install(psql="true"), transcript) as place:
         for _ in range(5):
             place.run("psql")
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before

@@ -231,12 +231,21 @@ def _without_rows(program: str, said: str) -> str:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Signals to end wait for their turn, and programs that are started do not hear of them."""
+    """Signals to end wait for their turn, and programs that are started do not hear of them.
+
+    Blocking them is for the programs, which inherit that; it holds back none that another thread of ours takes.
+    """
+    taken: list[int] = []
+    handlers = {each: signal.signal(each, lambda number, _: taken.append(number)) for each in ENDING}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        if taken:
+            signal.raise_signal(taken[0])
 
 
 def _shown(answer: Answer) -> dict[str, Any]:
