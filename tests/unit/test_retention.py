@@ -16,10 +16,10 @@ from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.judgement import Limits, unmet
 from opsverify.probes.deleters import Deleters, everywhere
-from opsverify.probes.deletions import Deleter
 from opsverify.probes.lifecycles import parse_age, parse_explained, parse_policy
 from opsverify.probes.log_days import LogDays, in_files, parse_count, parse_days, parse_indices
 from opsverify.rules.retention import logs_of_every_day, nothing_deletes_too_early
+from opsverify.shell.deletions import Deleter
 from opsverify.stores import LogFiles
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from opsverify.errors import UnansweredError
-from opsverify.probes.shell_facts import Job
+from opsverify.shell.facts import Job
 
 FIELD = r"[0-9A-Za-z*/,~-]+"
 TIMES = rf"(?:@(?:reboot|yearly|annually|monthly|weekly|daily|midnight|hourly|every_\w+)|(?:{FIELD}[ \t]+){{4}}{FIELD})"

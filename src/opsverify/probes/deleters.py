@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from opsverify.channels.shell import Host
 from opsverify.probes import output
-from opsverify.probes.deletions import Deleter, deletions, relation
-from opsverify.probes.index_deletions import index_deletions
 from opsverify.probes.schedules import Schedule
 from opsverify.probes.tmpfiles import Cleaning
+from opsverify.shell.deletions import Deleter, deletions, relation
+from opsverify.shell.indices import index_deletions
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from opsverify.channels.web import WebChannel
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import about
 from opsverify.probes.deleters import Deleters
-from opsverify.probes.deletions import Deleter
 from opsverify.probes.log_days import asked
+from opsverify.shell.deletions import Deleter
 
 UNITS = {"d": 1.0, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86400, "ms": 1 / 86_400_000, "micros": 0.0, "nanos": 0.0}
 

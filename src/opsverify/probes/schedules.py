@@ -14,10 +14,10 @@ from opsverify.probes import about, absent, output
 from opsverify.probes.crontabs import parse_anacrontab, parse_crontab, parse_timers, parse_units
 from opsverify.probes.logrotate import TABOO, Configuration, parse_logrotate
 from opsverify.probes.scripts import parse_interpreter
-from opsverify.probes.shell_facts import Followed, Job, Text
-from opsverify.probes.shell_runs import HANDLERS, PRINTERS, SHELLS, Reader
-from opsverify.probes.shell_values import known
 from opsverify.probes.tmpfiles import Cleaning, parse_tmpfiles
+from opsverify.shell.facts import Followed, Job, Text
+from opsverify.shell.runs import HANDLERS, PRINTERS, SHELLS, Reader
+from opsverify.shell.values import known
 
 SPOOL = "/var/spool/cron/crontabs"
 LOGROTATE = "/etc/logrotate.conf"

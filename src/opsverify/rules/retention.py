@@ -8,8 +8,8 @@ from math import isinf
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, holds, none_of, within
 from opsverify.probes.deleters import Deleters
-from opsverify.probes.deletions import Deleter
 from opsverify.probes.log_days import LogDays
+from opsverify.shell.deletions import Deleter
 
 
 def days_to_judge(days: int, since: date | None, now: datetime) -> list[date]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opsverify.errors import UnansweredError
-from opsverify.probes.shell_words import DEEPEST, Part, Token, Word, tokens
+from opsverify.shell.words import DEEPEST, Part, Token, Word, tokens
 
 OPENING = {"if", "then", "else", "elif", "while", "until", "do", "!", "{", "time", "coproc"}
 CLOSING = {"fi", "done", "esac", "}"}

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from opsverify.probes.finds import REMOVERS, UNFINISHED, Find, parse_find
-from opsverify.probes.shell_facts import Followed, Ran, Stage
-from opsverify.probes.shell_runs import GIVERS, PRINTERS
-from opsverify.probes.shell_values import ANY, PRIVATE, TEMPORARY, days_ago, feeds, known, shown
+from opsverify.shell.facts import Followed, Ran, Stage
+from opsverify.shell.finds import REMOVERS, UNFINISHED, Find, parse_find
+from opsverify.shell.runs import GIVERS, PRINTERS
+from opsverify.shell.values import ANY, PRIVATE, TEMPORARY, days_ago, feeds, known, shown
 
 Relation = Literal["none", "perhaps", "above", "same", "below"]
 COUNTING = {"head", "tail"}

@@ -6,9 +6,9 @@ import posixpath
 import re
 from dataclasses import dataclass, field, replace
 
-from opsverify.probes.shell_text import Statement
-from opsverify.probes.shell_values import ANY, FIELD
-from opsverify.probes.shell_words import DEEPEST, NAME, Word
+from opsverify.shell.text import Statement
+from opsverify.shell.values import ANY, FIELD
+from opsverify.shell.words import DEEPEST, NAME, Word
 
 ASSIGNMENT = re.compile(rf"({NAME})(\[[^]]*\])?(\+?)=", re.DOTALL)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 
-from opsverify.probes.deletions import Deleter, not_followed
-from opsverify.probes.shell_facts import Followed
-from opsverify.probes.shell_values import ANY, PRIVATE, days_ago, shown
+from opsverify.shell.deletions import Deleter, not_followed
+from opsverify.shell.facts import Followed
+from opsverify.shell.values import ANY, PRIVATE, days_ago, shown
 
 CLIENTS = {"curl", "wget", "http", "https", "xh", "es", "elasticdump"}
 URL = re.compile(r"(?:https?://)?[^/\s]+(?::\d+)?/(?P<index>[^/?\s]+)(?P<rest>[^\s]*)")

@@ -1,7 +1,7 @@
 """Which commands a shell text would run, with the words that they would be given: told by reading, never by running.
 
 Every branch is followed, a variable keeps each value that it may have, and scripts are followed into the scripts
-that they run or include. What cannot be told stays open (`shell_values.ANY`), so that it is doubted, not overlooked.
+that they run or include. What cannot be told stays open (`values.ANY`), so that it is doubted, not overlooked.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opsverify.errors import UnansweredError
-from opsverify.probes.shell_facts import Followed, Job, Ran, Stage, Text
-from opsverify.probes.shell_state import State
-from opsverify.probes.shell_text import Function, Loop, Pipeline, Simple, Statement, parse
-from opsverify.probes.shell_values import ANY, FIELD, arguments, arithmetic, combined, fed, known, plain, printed, shown
-from opsverify.probes.shell_words import DEEPEST, Part, Token, Word, tokens
+from opsverify.shell.facts import Followed, Job, Ran, Stage, Text
+from opsverify.shell.state import State
+from opsverify.shell.text import Function, Loop, Pipeline, Simple, Statement, parse
+from opsverify.shell.values import ANY, FIELD, arguments, arithmetic, combined, fed, known, plain, printed, shown
+from opsverify.shell.words import DEEPEST, Part, Token, Word, tokens
 
 SHELLS = {"sh", "bash", "dash", "ksh", "zsh", "ash"}
 CARRIERS = SHELLS | {"ssh", "su", "sudo", "runuser", "at", "batch"}  # may be given a text to run on their input

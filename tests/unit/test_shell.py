@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from opsverify.errors import UnansweredError
 from opsverify.probes.crontabs import parse_crontab
-from opsverify.probes.deletions import Deleter, deletions
-from opsverify.probes.index_deletions import index_deletions
-from opsverify.probes.shell_facts import Job, Text
-from opsverify.probes.shell_runs import Reader
-from opsverify.probes.shell_text import parse
+from opsverify.shell.deletions import Deleter, deletions
+from opsverify.shell.facts import Job, Text
+from opsverify.shell.indices import index_deletions
+from opsverify.shell.runs import Reader
+from opsverify.shell.text import parse
 
 FOLDERS = ("/backup/database", "/backup/base", "/backup/wal")
 SCRIPTS = Path(__file__).parents[2] / "lab/images/node/scripts"

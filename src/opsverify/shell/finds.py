@@ -6,7 +6,7 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 
-from opsverify.probes.shell_values import ANY, days_ago, known
+from opsverify.shell.values import ANY, days_ago, known
 
 REMOVERS = {"rm", "unlink", "shred", "truncate"}
 UNFINISHED = re.compile(r"\.(part|partial|tmp|temp|lock|pid|new|swp)$")
