@@ -222,7 +222,7 @@ class FakeHost:
         roots = words[2 : words.index("-maxdepth")]
         depth = int(words[words.index("-maxdepth") + 1])
         shown = [
-            f"r\tf\t755\t{len(text)}\t{path}\0"
+            f"r\tf\t{644 if path.endswith('.conf') else 755}\t{len(text)}\t{path}\0"
             for path, text in self.files.items()
             if any(
                 path == root or (path.startswith(f"{root}/") and path[len(root) :].count("/") <= depth)

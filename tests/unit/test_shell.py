@@ -120,12 +120,19 @@ def test_find_deletes_what_is_older_than_it_says(condition: str, days: float, ac
         ("alias r='rm -rf'; r /backup/wal", [None]),
         ('set -- /backup/wal; rm -rf "$@"', [None]),
         ("gzip /backup/wal/a; tar -cf /backup/database/a.tar /etc", []),
+        ("echo rm -rf /backup/wal | at now", [None]),
+        ("rm -f /backup/wal/*-$(date -d '100 days ago' +%m)-*", [None]),
+        ("cat /opt/tidy.sh | sh; sh < /opt/tidy.sh", [4]),
+        ("cd /opt && sh -e tidy.sh", [4]),
+        ("cd $(mktemp -d) && rm -rf *", []),
+        ('P=$(command -v psql); "$P" -c x; "$JAVA_HOME/bin/java" -jar x.jar; timeout "$T" ls', []),
+        ('python3 -c \'print(1)\'; . /etc/profile; helper() { "$@"; }; helper ls; spare() { "$@"; }', []),
     ],
 )
 def test_what_deletes_in_the_folders_is_found_and_what_deletes_elsewhere_is_not(
     command: str, expected: list[float | None]
 ) -> None:
-    assert kept(command) == expected
+    assert kept(command, {"/opt/tidy.sh": "find /backup/wal -mtime +3 -delete"}) == expected
 
 
 @pytest.mark.parametrize(
@@ -152,6 +159,18 @@ def test_what_deletes_in_the_folders_is_found_and_what_deletes_elsewhere_is_not(
         "xargs -a /tmp/list rm -f",
         'while read -r f; do rm "$f"; done < /tmp/list',
         "echo 'unfinished",
+        'sh -c "$UNKNOWN"',
+        '"$UNKNOWN/tidy.sh"',
+        'sudo "$UNKNOWN"',
+        'su - joe -c "$UNKNOWN"',
+        'cd "$UNKNOWN" && rm -f ./*.gz',
+        'cd "$UNKNOWN" && ./tidy.sh',
+        'for each in /opt/jobs/*.sh; do sh "$each"; done',
+        'for each in /opt/jobs/*.sh; do . "$each"; done',
+        "curl -fs http://localhost/tidy | bash",
+        'echo "$UNKNOWN" | sh',
+        'sh < "$UNKNOWN"',
+        "python3 <<'END'\nimport os\nos.remove('/backup/wal/x')\nEND",
         'find /backup/wal -mtime +3 -exec /opt/x.sh {} +; f() { rm -f "$1"; }',
     ],
 )
@@ -170,6 +189,12 @@ def test_scripts_are_followed_by_path_by_variable_and_by_inclusion() -> None:
         assert [(each.where, each.keeps_days) for each in found] == [("/opt/c.sh:3", 8)], command
     assert reader("/opt/a.sh").wanted == {"/opt/a.sh": True}
     assert reader("PATH=/opt:$PATH; a.sh", texts).followed().ran[-1].where.startswith("/opt/")
+
+
+def test_a_script_of_too_many_commands_is_doubted() -> None:
+    calls = "".join(f"f{each}() {{ {f'f{each + 1}; ' * 4}}}\n" for each in range(9))
+    found = deleters("/opt/a.sh", {"/opt/a.sh": f"{calls}f9() {{ for x in $(ls); do :; done; }}\nf0\n"})
+    assert any("too many commands" in each.what for each in found)
 
 
 def test_a_script_that_calls_itself_or_too_much_ends() -> None:

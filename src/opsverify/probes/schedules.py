@@ -15,8 +15,9 @@ from opsverify.probes.crontabs import parse_anacrontab, parse_crontab, parse_tim
 from opsverify.probes.logrotate import TABOO, Configuration, parse_logrotate
 from opsverify.probes.scripts import parse_interpreter
 from opsverify.probes.tmpfiles import Cleaning, parse_tmpfiles
+from opsverify.shell.commands import HANDLERS, PRINTERS, SHELLS
 from opsverify.shell.facts import Followed, Job, Text
-from opsverify.shell.runs import HANDLERS, PRINTERS, SHELLS, Reader
+from opsverify.shell.runs import Reader
 from opsverify.shell.values import known
 
 SPOOL = "/var/spool/cron/crontabs"

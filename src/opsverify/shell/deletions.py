@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from opsverify.shell.commands import GIVERS, PRINTERS, WRAPPERS
 from opsverify.shell.facts import Followed, Ran, Stage
 from opsverify.shell.finds import REMOVERS, UNFINISHED, Find, parse_find
-from opsverify.shell.runs import GIVERS, PRINTERS
-from opsverify.shell.values import ANY, PRIVATE, TEMPORARY, days_ago, feeds, known, shown
+from opsverify.shell.values import ANY, PRIVATE, TEMPORARY, days_ago, feeds, known, placed, shown
 
 Relation = Literal["none", "perhaps", "above", "same", "below"]
 COUNTING = {"head", "tail"}
-WRAPPERS = {"sudo", "env", "nice", "ionice", "nohup", "timeout", "exec", "command", "chronic", "setsid", "flock"}
 # They delete by rules of their own, which are not read.
 TOOLS = {"tmpreaper", "tmpwatch", "savelog", "cronolog", "restic", "borg", "borgmatic", "duplicity", "pgbackrest"}
 TOOLS |= {"barman", "wal-g", "wal-e", "rsnapshot", "rdiff-backup"}
@@ -40,11 +39,6 @@ class Deleter:
     what: str
     keeps_days: float | None
     doubt: str = ""
-
-
-def placed(here: str, path: str) -> str:
-    """A path as seen from a folder; one whose begin is not told may be anywhere."""
-    return path if path[:1] in ("/", ANY) or feeds(path[:1]) else posixpath.join(here, path)
 
 
 def relation(pattern: str, folder: str) -> tuple[Relation, int]:

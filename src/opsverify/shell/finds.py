@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from opsverify.shell.values import ANY, days_ago, known
+from opsverify.shell.words import DEEPEST
 
 REMOVERS = {"rm", "unlink", "shred", "truncate"}
 UNFINISHED = re.compile(r"\.(part|partial|tmp|temp|lock|pid|new|swp)$")
@@ -56,6 +57,7 @@ class _Expression:
     empty: bool = False
     alternatives: bool = False
     from_midnight: bool = False
+    deep: int = 0
 
     def either(self, outer: float) -> float:
         """Conditions joined by -o: the least age that one of them asks for."""
@@ -75,8 +77,10 @@ class _Expression:
             if word in ("!", "-not"):
                 negated = not negated
                 continue
-            if word == "(":
+            if word == "(" and self.deep < DEEPEST:
+                self.deep += 1
                 inner = self.either(age)
+                self.deep -= 1
                 self.at += 1
                 age = age if negated else max(age, inner)
             elif word not in ("-a", "-and"):

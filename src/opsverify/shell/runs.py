@@ -12,31 +12,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opsverify.errors import UnansweredError
+from opsverify.shell.commands import (
+    CARRIERS,
+    GIVERS,
+    HANDLERS,
+    INTERPRETER,
+    LISTERS,
+    PRINTERS,
+    SHELLS,
+    SYSTEM,
+    operand,
+    unclear,
+    untold,
+)
+from opsverify.shell.expansion import Expansion
 from opsverify.shell.facts import Followed, Job, Ran, Stage, Text
 from opsverify.shell.state import State
 from opsverify.shell.text import Function, Loop, Pipeline, Simple, Statement, parse
-from opsverify.shell.values import ANY, FIELD, arguments, arithmetic, combined, fed, known, plain, printed, shown
-from opsverify.shell.words import DEEPEST, Part, Token, Word, tokens
+from opsverify.shell.values import ANY, FIELD, arguments, fed, known, placed, plain, printed, shown
+from opsverify.shell.words import DEEPEST, Word
 
-SHELLS = {"sh", "bash", "dash", "ksh", "zsh", "ash"}
-CARRIERS = SHELLS | {"ssh", "su", "sudo", "runuser", "at", "batch"}  # may be given a text to run on their input
-PRINTERS = {"echo", "printf", "logger", "wall", "grep", "egrep", "fgrep", "mail"}
 DELETES = re.compile(r"(^|[\s;&|({/])(rm|find|unlink|shred|truncate|xargs|logrotate)\s")
-SYSTEM = re.compile(r"/(usr/)?(s?bin|lib|lib64|libexec)/|/usr/(share|include)/|/(dev|proc|sys)/")
-INTERPRETER = re.compile(r"(.*/)?(sh|bash|dash|ksh|zsh|ash|\.|source|python[\d.]*|perl|ruby|node|php)")
-LISTERS = {"find", "ls"}
-# They take the names of scripts as files like any other.
-HANDLERS = {"[", "basename", "cat", "chgrp", "chmod", "chown", "cp", "diff", "dirname", "head", "install", "ln", "ls"}
-HANDLERS |= {"md5sum", "mv", "readlink", "realpath", "rm", "rsync", "scp", "sha256sum", "stat", "tail", "tar", "test"}
-HANDLERS |= {"touch", "wc", "which", "type"}
-MOST_RAN = 20_000
-GIVERS = {"find", "xargs", "parallel"}  # they make up the arguments of what they run
+MOST_RAN, MOST_TEXT = 20_000, 20_000_000  # commands, and characters of their words
 PERIODIC = re.compile(r"/etc/cron\.(hourly|daily|weekly|monthly|yearly)/?")
 DECLARING = {"export", "declare", "typeset", "local", "readonly"}
 
 
 @dataclass
-class Reader:
+class Reader(Expansion):
     """Reads jobs with the scripts that they lead to.
 
     ``programs`` are the paths of local programs by name. ``wanted`` are files that have to be read first, and whether
@@ -54,6 +57,8 @@ class Reader:
     _defined: dict[tuple[str, str], State] = field(default_factory=dict)
     _called: set[tuple[str, str]] = field(default_factory=set)
     _deep: int = 0
+    _size: int = 0
+    _guessed: bool = False  # a function is read that nothing was seen to call
 
     def followed(self) -> Followed:
         """All that was found."""
@@ -86,6 +91,7 @@ class Reader:
 
     def _uncalled(self) -> None:
         """A function that nothing was seen to call may be called in a way that was not seen."""
+        self._guessed = True
         while left := [each for each in self._defined if each not in self._called]:
             for key in left:
                 self._called.add(key)
@@ -100,7 +106,7 @@ class Reader:
                 state.functions[each.name] = (state.file, each.body)
                 self._defined.setdefault((state.file, each.name), state.copied())
             elif isinstance(each, Loop):
-                ways = arguments([self._expand(word, state) for word in each.words])
+                ways = arguments([self.expand(word, state) for word in each.words])
                 fields = tuple(dict.fromkeys(one for way in ways for one in way))
                 state.assign(each.name, fields or (ANY,), perhaps=True)
             else:
@@ -109,15 +115,16 @@ class Reader:
 
     def _pipeline(self, pipeline: Pipeline, state: State, *, conditional: bool) -> Ran:
         where = state.place or f"{state.file}:{pipeline.stages[0].line}"
-        if len(self.ran) >= MOST_RAN:
+        if len(self.ran) >= MOST_RAN or self._size > MOST_TEXT:
             self.doubts.append((where, "too many commands to follow them all"))
             return Ran(where, (), conditional, ())
         perhaps = conditional or pipeline.chained or pipeline.aside
         here, stages = state.here, []
         for simple in pipeline.stages:
             words = self._assigned(simple, state, perhaps=perhaps)
-            ways = arguments([self._expand(word, state) for word in words])
-            written = [value for word in simple.writes for value in self._expand(word, state)]
+            ways = arguments([self.expand(word, state) for word in words])
+            written = [value for word in simple.writes for value in self.expand(word, state)]
+            self._size += sum(map(len, (word for way in ways for word in way)))
             stages.append(Stage(ways, tuple(posixpath.join(folder, each) for each in written for folder in here)))
         ran = Ran(where, tuple(stages), conditional, here)
         self.ran.append(ran)
@@ -128,7 +135,20 @@ class Reader:
                     self._read(way[1:], ran, state)
                 elif not self._builtin(way, state, where, perhaps=perhaps):
                     self._leads(way, simple, state, where, conditional=conditional, fed_on=fed_on)
+                    if posixpath.basename(way[0]) in SHELLS and operand(way) is None:
+                        self._input(simple, stages[index - 1].ways if index else (), state, where)
         return ran
+
+    def _input(self, simple: Simple, before: tuple[tuple[str, ...], ...], state: State, where: str) -> None:
+        """Follow what a shell is given to read: scripts, or the output of the command before it."""
+        paths = [path for word in simple.reads for path in self.expand(word, state)]
+        for way in filter(None, before):
+            if posixpath.basename(way[0]) == "cat" and len(way) > 1:
+                paths += way[1:]
+            elif posixpath.basename(way[0]) not in PRINTERS or not known(" ".join(way)):
+                paths.append(ANY)
+        for path in (placed(folder, each) for each in paths for folder in state.here):
+            self._script(path, (), state, where, surely=True)
 
     def _read(self, names: tuple[str, ...], ran: Ran, state: State) -> None:
         """``… | while read name``: the variable holds what the pipeline found."""
@@ -144,82 +164,23 @@ class Reader:
                 state.exported |= {each[0].text.partition("=")[0] for each in simple.words[:index]}
                 return simple.words[index:]
             name, value, partly = match
-            values = tuple(each.replace(FIELD, " ") for each in self._expand(value, state))
+            values = tuple(each.replace(FIELD, " ") for each in self.expand(value, state))
             if any(each.kind == "array" for each in value):
-                values = self._expand(value, state)
+                values = self.expand(value, state)
             state.assign(name, (ANY,) if partly else values, perhaps=perhaps)
         return ()
 
-    # ---- what words stand for
-
-    def _expand(self, word: Word, state: State) -> tuple[str, ...]:
-        values = combined([self._part(part, state) for part in word])
-        head = word[0] if word else Part("text", "")
-        if head.kind == "text" and not head.quoted and head.text.startswith("~"):
-            home = state.values.get("HOME", (ANY,))[0]
-            values = tuple(re.sub(r"^~(?=/|$)", lambda _: home, each) for each in values)
-        return values
-
-    def _part(self, part: Part, state: State) -> tuple[str, ...]:
-        if part.kind == "text":
-            return (part.text,)
-        if part.kind == "choice":
-            return tuple(dict.fromkeys(part.text.split(",")))
-        if part.kind == "unknown":
-            inside = part.text.removeprefix("(").removesuffix(")")
-            named = re.sub(r"(?<![\w${])([A-Za-z_]\w*)", r"$\1", inside)
-            return tuple(arithmetic(each) for each in self._inline(named, state))
-        if part.kind == "array":
-            ways = arguments([self._expand(each.word, state) for each in self._words(part.text, state)])
-            return tuple(FIELD.join(way) for way in ways)
-        values = self._variable(part.text, state) if part.kind == "variable" else self._output(part.text, state)
-        return values if part.quoted else tuple(re.sub(r"\s+", FIELD, each) for each in values)
-
-    def _words(self, text: str, state: State) -> list[Token]:
-        try:
-            return [each for each in tokens(text, 1) if each.kind == "word"]
-        except UnansweredError as error:
-            self.doubts.append((state.place or state.file, str(error)))
-            return []
-
-    def _inline(self, text: str, state: State) -> tuple[str, ...]:
-        """Text as if within double quotes."""
-        if self._deep > DEEPEST:
-            return (ANY,)
-        self._deep += 1
-        found = self._words('"' + text.replace('"', "") + '"', state)
-        values = self._expand(found[0].word, state) if found else (ANY,)
-        self._deep -= 1
-        return values
-
-    def _variable(self, text: str, state: State) -> tuple[str, ...]:
-        if re.match(r"BASH_SOURCE\b", text) or text == "0":
-            return (state.file,)
-        match = re.fullmatch(r"([A-Za-z_]\w*|\d+|[@*])(?:\[[@*]\])?(?:(:?)([-=?+])(.*))?", text, re.DOTALL)
-        if match is None:
-            return (ANY,)
-        values = state.looked_up(match[1])
-        if match[3] in ("-", "="):
-            default = self._inline(match[4], state)
-            kept = tuple(each for each in values or () if each or not match[2])
-            lacking = values is None or len(kept) < len(values)
-            return tuple(dict.fromkeys((*kept, *(default if lacking else ()))))
-        if match[3] == "+":
-            return ("", *self._inline(match[4], state))
-        if values is None:  # an argument that is not given is empty; a variable may come with the environment
-            return ("",) if match[1].isdigit() else (ANY,)
-        return values
-
-    def _output(self, text: str, state: State) -> tuple[str, ...]:
+    def output(self, text: str, state: State) -> tuple[str, ...]:
         """What a command within a word prints; it is followed like any other."""
         inner = state.copied()
         inner.place = state.place or state.file
         last = self._text(text, inner, conditional=False)
-        first = {posixpath.basename(way[0]) for way in last.stages[0].ways if way} if last else set()
-        if last and first & LISTERS:
+        if last is None or not last.stages:
+            return (ANY,)
+        if {posixpath.basename(way[0]) for way in last.stages[0].ways if way} & LISTERS:
             self.fed.append(last)
             return (fed(len(self.fed) - 1),)
-        if not last or len(last.stages) != 1:
+        if len(last.stages) > 1:
             return (ANY,)
         found = [value for way in last.stages[0].ways if way for value in printed(way, inner.here)]
         return tuple(dict.fromkeys(found)) or (ANY,)
@@ -265,18 +226,29 @@ class Reader:
             self._text(text, state, conditional=conditional)
             state.place = outer
         else:
-            inner = state.copied()
-            inner.place = where
-            if name not in PRINTERS or fed_on:
-                for each in rest:
-                    if re.search(r"\s", each) and (DELETES.search(f"{each} ") or name in ("trap", *CARRIERS)):
-                        inner.positional = None if name != "trap" else state.positional
-                        self._text(each, inner, conditional=conditional)
-                    elif name == "trap" and each in state.functions:
-                        self._function(each, (), state, conditional=conditional)
-            for document in simple.documents if name in CARRIERS else ():
-                self._text(document, inner, conditional=conditional)
+            if untold(argv) and not self._guessed:
+                self.doubts.append((where, f"{shown(' '.join(argv))}: it cannot be told what this runs"))
+            texts = (" ".join(rest),) if name in PRINTERS and fed_on else () if name in PRINTERS else rest
+            self._texts(name, texts, simple.documents, state, where, conditional=conditional)
             self._scripts(argv, state, where)
+
+    def _texts(
+        self, name: str, given: Sequence[str], documents: Sequence[str], state: State, where: str, *, conditional: bool
+    ) -> None:
+        """Follow the texts that a command is given to run: among its words, and as its here-documents."""
+        inner = state.copied()
+        inner.place = where
+        for document in documents:
+            if name in CARRIERS:
+                self._text(document, inner, conditional=conditional)
+            elif INTERPRETER.fullmatch(name):
+                self.foreign[where] = document
+        for each in given:
+            if re.search(r"\s", each) and (DELETES.search(f"{each} ") or name in ("trap", *CARRIERS)):
+                inner.positional = None if name != "trap" else state.positional
+                self._text(each, inner, conditional=conditional)
+            elif name == "trap" and each in state.functions:
+                self._function(each, (), state, conditional=conditional)
 
     def _function(self, name: str, rest: tuple[str, ...], state: State, *, conditional: bool) -> None:
         file, body = state.functions[name]
@@ -302,12 +274,12 @@ class Reader:
                 self._folder(each, state, where)
         for index, each in enumerate(argv[:1] if name in HANDLERS | PRINTERS else argv):
             rest = None if name in GIVERS else argv[index + 1 :]
-            surely = index == 0 or INTERPRETER.fullmatch(argv[index - 1]) is not None
+            surely = each in (argv[0], operand(argv))
             if each.startswith("/"):
                 self._script(each, rest, state, where, surely=surely)
-            elif surely and "/" in each:
+            elif surely and ("/" in each or index):
                 for folder in state.here:
-                    self._script(posixpath.join(folder, each), rest, state, where, surely=surely)
+                    self._script(placed(folder, each), rest, state, where, surely=surely)
             elif known(each) and re.fullmatch(r"[\w.+-]+", each):
                 for folder in paths:
                     self._script(posixpath.join(folder, each), rest, state, where, surely=False)
@@ -318,9 +290,9 @@ class Reader:
         beside = posixpath.dirname(state.file)
         path = rest[0] if "/" in rest[0] else posixpath.join(beside, rest[0])
         path = posixpath.normpath(posixpath.join(state.here[0], path))
-        if not known(path):
+        if unclear(path):
             self.doubts.append((where, "includes a file whose name cannot be told"))
-        if not known(path) or SYSTEM.match(path):
+        if unclear(path) or SYSTEM.match(path):
             return
         text, key = self._loaded(path, where, surely=True), (path, ("<included>",))
         if text is not None and text.kind in ("shell", "data") and key not in self._seen:
@@ -348,6 +320,8 @@ class Reader:
     def _script(self, path: str, rest: tuple[str, ...] | None, state: State, where: str, *, surely: bool) -> None:
         """Follow a script; names among its arguments may be those of scripts beside it."""
         path = posixpath.normpath(path)
+        if surely and unclear(path) and not self._guessed:
+            self.doubts.append((where, f"{shown(path)}: it cannot be told what this runs"))
         if not known(path) or (SYSTEM.match(path) and not path.endswith((".sh", ".bash"))):
             return
         text = self._loaded(path, where, surely=surely)

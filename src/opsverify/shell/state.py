@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from opsverify.shell.text import Statement
-from opsverify.shell.values import ANY, FIELD
+from opsverify.shell.values import ANY, FIELD, placed
 from opsverify.shell.words import DEEPEST, NAME, Word
 
 ASSIGNMENT = re.compile(rf"({NAME})(\[[^]]*\])?(\+?)=", re.DOTALL)
@@ -72,7 +72,7 @@ class State:
         """``cd target``."""
         home = self.values.get("HOME", (ANY,))[0]
         target = home if target == "~" else target
-        found = tuple(posixpath.normpath(posixpath.join(each, target)) for each in self.here)
+        found = tuple(posixpath.normpath(placed(each, target)) for each in self.here)
         self.here = tuple(dict.fromkeys((*self.here, *found) if perhaps else found))[:DEEPEST]
 
     def declared(self, command: str, words: tuple[str, ...], *, perhaps: bool) -> None:

@@ -17,11 +17,15 @@ CLOSING = {"fi", "done", "esac", "}"}
 
 @dataclass(frozen=True)
 class Simple:
-    """A command with its words; ``writes`` are the files that its output replaces, ``documents`` its here-documents."""
+    """A command with its words; ``writes`` are the files that its output replaces, ``reads`` those of its input.
+
+    ``documents`` are its here-documents.
+    """
 
     words: tuple[Word, ...]
     line: int
     writes: tuple[Word, ...] = ()
+    reads: tuple[Word, ...] = ()
     documents: tuple[str, ...] = ()
 
 
@@ -243,6 +247,7 @@ class _Parser:
     def _simple(self) -> Simple:
         words: list[Word] = []
         writes: list[Word] = []
+        reads: list[Word] = []
         documents: list[str] = []
         line = self._peek().line
         while self._peek().kind in ("word", "redirect"):
@@ -256,6 +261,8 @@ class _Parser:
                 documents.append("".join(each.text for each in token.word))
             elif token.text in (">", ">|", "&>"):
                 writes.append(token.word)
+            elif token.text == "<":
+                reads.append(token.word)
             if token.kind == "word" and self._peek().text == "(" and self._peek().kind == "operator":
                 break
-        return Simple(tuple(words), line, tuple(writes), tuple(documents))
+        return Simple(tuple(words), line, tuple(writes), tuple(reads), tuple(documents))

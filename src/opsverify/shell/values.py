@@ -18,6 +18,7 @@ FIRST_AGO, LAST_AGO = 0xE100, 0xF000
 FIRST_FED, LAST_FED = 0xF100, 0xF8FF
 PRIVATE = re.compile("[\ue000-\uf8ff]")
 MOST = 24  # alternatives of one command; beyond that its words stand for anything
+LONGEST = 8192  # characters of a value; a variable that doubles itself would soon fill the memory
 
 
 def plain(text: str) -> str:
@@ -51,6 +52,11 @@ def feeds(value: str) -> list[int]:
     return [ord(char) - FIRST_FED for char in value if FIRST_FED <= ord(char) <= LAST_FED]
 
 
+def placed(here: str, path: str) -> str:
+    """A path as seen from a folder; one whose begin is not told may be anywhere."""
+    return path if path[:1] in ("/", ANY) or feeds(path[:1]) else posixpath.join(here, path)
+
+
 def shown(value: str) -> str:
     """A value as a person reads it."""
     text = "".join(f"<{ord(c) - FIRST_AGO} days ago>" if FIRST_AGO <= ord(c) <= LAST_AGO else c for c in value)
@@ -59,6 +65,8 @@ def shown(value: str) -> str:
 
 def combined(parts: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """All ways to put alternatives together; where they are too many, one that stands for all of them."""
+    if sum(max(map(len, each), default=0) for each in parts) > LONGEST:
+        return (ANY,)
     ways = 1
     for each in parts:
         ways *= len(each)
@@ -115,7 +123,7 @@ def printed(argv: Sequence[str], here: Iterable[str]) -> tuple[str, ...]:
         value = " ".join(argv[2:] if argv[1:2] and argv[1] in ("-n", "-e", "-ne", "-en") else argv[1:])
     elif name == "printf" and len(rest) == 2 and rest[0] in ("%s", "%s\\n"):
         value = rest[1]
-    elif name in ("readlink", "realpath") and rest:
+    elif name in ("readlink", "realpath", "which", "command") and rest:
         value = rest[-1]
     elif name == "dirname" and rest:
         value = posixpath.dirname(rest[-1]) or "."
@@ -129,6 +137,9 @@ def printed(argv: Sequence[str], here: Iterable[str]) -> tuple[str, ...]:
 
 def _date(argv: Sequence[str]) -> str:
     said = " ".join(argv[1:])
+    shown_as = "".join(each for each in argv[1:] if each.startswith("+"))
+    if shown_as and not re.search(r"%[FDsx]|%[Yy].*%[dej]|%[dej].*%[Yy]", shown_as):
+        return ANY  # a month or a day of the week comes again
     days = re.search(r"(?:-d|--date)[ =]?['\"]?(?:today |now )?(?:-\s*(\d+) days?|(\d+) days? ago)\b", said)
     weeks = re.search(r"(?:-d|--date)[ =]?['\"]?(?:-\s*(\d+) weeks?|(\d+) weeks? ago)\b", said)
     if days:
