@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from opsverify.channels.guard import admit
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes.crontabs import parse_anacrontab, parse_crontab, parse_timers, parse_units
-from opsverify.probes.deleters import in_folders
+from opsverify.probes.deleters import deleters, in_folders
 from opsverify.probes.logrotate import Configuration, parse_logrotate
 from opsverify.probes.schedules import (
     parse_listed,
@@ -253,6 +254,14 @@ class FakeHost:
         lines = [f"{path}:{line}\n" for path, text in mine.items() for line in text.splitlines()]
         return (0 if lines else 1), "".join(lines), self.answers.get("sudo", "")
 
+    def _readlink(self, words: list[str]) -> tuple[int, str, str]:
+        """``/link`` leads to ``/``, ``/old`` to the logs of a year ago; of the rest nothing is a link."""
+        paths = words[words.index("--") + 1 :]
+        if words[1] == "-ev" and "/gone" in paths:
+            return 1, "", "readlink: /gone: No such file or directory"
+        led = [re.sub("^/old(?=/|$)", "/backup/database/2025", re.sub("^/link(?=/)", "", each)) for each in paths]
+        return 0, "".join(f"{each}\n" for each in led), ""
+
     def _other(self, words: list[str]) -> tuple[int, str, str]:
         for begin, answer in self.answers.items():
             if shlex.join(words).startswith(begin):
@@ -264,6 +273,38 @@ def found(files: dict[str, str], answers: dict[str, str] | None = None, declared
     host = FakeHost({"/etc/crontab": "1 1 * * * root true\n", **files}, answers)
     told = in_folders(schedule(host, declared), ("/backup/database",))  # type: ignore[arg-type]
     return [each.doubt or each.keeps_days for each in told.found]
+
+
+@pytest.mark.parametrize(
+    ("command", "days"),
+    [
+        ("find /link/backup/ -mtime +7 -delete", [8]),
+        ("find /link/backup/database/*.gz -mtime +7 -delete", [8]),
+        ("cd /link/backup && rm -rf database", [None]),
+        ("rm -rf /old", [None]),
+        ("rm -rf /old/1", [None]),
+        ("rm -rf /link/srv", []),
+        ("logrotate /opt/l.conf", [7]),
+    ],
+)
+def test_a_link_that_leads_to_a_folder_is_another_name_of_it(command: str, days: list[float | None]) -> None:
+    files = {"/etc/crontab": f"1 1 * * * root {command}\n"}
+    files["/opt/l.conf"] = "/link/backup/database/*.gz {\n weekly\n rotate 1\n}\n"
+    host: Any = FakeHost(files)
+    told = deleters(host, schedule(host), ("/backup/database",))
+    assert [each.keeps_days for each in told.found] == days
+
+
+def test_a_folder_that_is_not_there_is_an_error() -> None:
+    host: Any = FakeHost({"/etc/crontab": "1 1 * * * root true\n"})
+    with pytest.raises(UnansweredError, match="No such file"):
+        deleters(host, schedule(host), ("/gone",))
+
+
+@pytest.mark.parametrize("folder", ["/var/log/journal", "/var/lib/docker/containers/0a1b"])
+def test_what_is_kept_by_size_has_no_age(folder: str) -> None:
+    host: Any = FakeHost({"/etc/crontab": "1 1 * * * root true\n"})
+    assert [each.keeps_days for each in deleters(host, schedule(host), (folder,)).found] == [None]
 
 
 DELETE = "find /backup -mtime +7 -delete"

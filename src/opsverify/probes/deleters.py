@@ -8,11 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from opsverify.channels.shell import Host
+from opsverify.errors import UnansweredError
 from opsverify.probes import output
-from opsverify.probes.schedules import Schedule
+from opsverify.probes.schedules import MOST_FILES, Schedule
 from opsverify.probes.tmpfiles import Cleaning
-from opsverify.shell.deletions import Deleter, deletions, relation
+from opsverify.shell.deletions import Deleter, beginning, begins, deletions, relation
 from opsverify.shell.indices import index_deletions
+
+# What is kept by size whatever else is set: a disk that fills up, or a busy day, ends it before its time.
+BY_SIZE = {
+    "/var/log/journal": "journald keeps no more than SystemMaxUse, a tenth of the disk unless set",
+    "/run/log/journal": "journald keeps no more than RuntimeMaxUse, and nothing over a restart",
+    "/var/lib/docker/containers": "Docker keeps max-size of max-file files, and nothing of a container that is removed",
+}
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,39 @@ def deleters(host: Host, schedule: Schedule, folders: tuple[str, ...]) -> Delete
     """What deletes in the folders, also by other names that lead to them.
 
     Raises:
-        UnansweredError: the host does not tell what the folders really are.
+        UnansweredError: a folder is not there, or the host does not tell what it really is.
     """
-    real = output(host, shlex.join(["readlink", "-m", "--", *folders])).splitlines()
-    return in_folders(schedule, tuple(dict.fromkeys((*folders, *real))))
+    real = _followed(host, "-ev", folders)
+    wanted = tuple(dict.fromkeys((*folders, *real)))
+    named = begins(schedule.followed)
+    named += [beginning(each) for rotation in schedule.rotations.rotations for each in rotation.patterns]
+    named += [beginning(each.path) for each in schedule.cleanings]
+    named = sorted({*named} - {"", "/"})
+    lead = dict(zip(named, _followed(host, "-m", named), strict=True))
+    others = [name for each in wanted for path, led in lead.items() if (name := _other_name(path, led, each))]
+    return in_folders(schedule, tuple(dict.fromkeys((*wanted, *others))))
+
+
+def _followed(host: Host, how: str, paths: Sequence[str]) -> list[str]:
+    """Where paths really lead."""
+    found: list[str] = []
+    for begin in range(0, len(paths), MOST_FILES):
+        some = paths[begin : begin + MOST_FILES]
+        lines = output(host, shlex.join(["readlink", how, "--", *some])).splitlines()
+        if len(lines) != len(some):
+            raise UnansweredError(f"host {host.name}: readlink told {len(lines)} paths of {len(some)}")
+        found += lines
+    return found
+
+
+def _other_name(path: str, led: str, folder: str) -> str:
+    """The name of a folder, or of what lies in it, by a path that leads there; empty where it does not."""
+    if led == path or relation(path, folder)[0] in ("same", "above", "below"):
+        return ""
+    kind, _ = relation(led, folder)
+    if kind == "below":
+        return path
+    return path + folder.removeprefix(led.rstrip("/")) if kind in ("same", "above") else ""
 
 
 def in_folders(schedule: Schedule, folders: Sequence[str]) -> Deleters:
@@ -46,8 +83,13 @@ def in_folders(schedule: Schedule, folders: Sequence[str]) -> Deleters:
         if any(_rotates(pattern, each.settings.olddir, folder) for pattern in each.patterns for folder in folders)
     ]
     cleaned = [each for each in schedule.cleanings if any(_cleans(each, folder) for folder in folders)]
+    bounded = [
+        Deleter(place, what, None)
+        for place, what in BY_SIZE.items()
+        if any(relation(folder, place)[0] in ("same", "below") for folder in folders)
+    ]
     aged = [Deleter(each.where, f"systemd-tmpfiles: {each.line}", each.keeps_days) for each in cleaned]
-    return Deleters((*found, *rotated, *aged), elsewhere, schedule.seen)
+    return Deleters((*found, *rotated, *aged, *bounded), elsewhere, schedule.seen)
 
 
 def _rotates(pattern: str, olddir: str, folder: str) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from opsverify.shell.commands import GIVERS, PRINTERS, WRAPPERS
+from opsverify.shell.commands import GIVERS, HANDLERS, PRINTERS, WRAPPERS
 from opsverify.shell.facts import Followed, Ran, Stage
 from opsverify.shell.finds import REMOVERS, UNFINISHED, Find, parse_find
 from opsverify.shell.values import ANY, PRIVATE, TEMPORARY, days_ago, feeds, known, placed, shown
@@ -19,11 +19,16 @@ COUNTING = {"head", "tail"}
 # They delete by rules of their own, which are not read.
 TOOLS = {"tmpreaper", "tmpwatch", "savelog", "cronolog", "restic", "borg", "borgmatic", "duplicity", "pgbackrest"}
 TOOLS |= {"barman", "wal-g", "wal-e", "rsnapshot", "rdiff-backup"}
+# They delete by their configuration whenever they run, but for questions.
+HOUSEKEEPERS = {"pgbackrest", "barman", "borgmatic", "autopostgresqlbackup", "automysqlbackup", "backupninja"}
+QUESTIONS = {"check", "info", "list", "list-backups", "status", "show-backup", "archive-push", "archive-get", "version"}
 TOOLS_DELETE = re.compile(r"forget|prune|delete|expire|clean|purge|remove|rotate|sync|daily|weekly|hourly|\d+[dhm]?$")
 INTERPRETER = re.compile(r"python[\d.]*|perl|ruby|node|php|[gm]?awk|lua|tclsh")
 DELETES_ELSEHOW = re.compile(
     r"\b(unlink|rmtree|os\.remove|rm|delete|truncate|prune|purge|find)\b|rmSync", re.IGNORECASE
 )
+DELETING = re.compile(r"(delete|destroy|purge|prune|trash|erase|expire|clean|--delete\S*|--remove-files|-sdel)\b(?!=)")
+TRIMMERS = {"head", "tail", "sed", "grep", "awk"}
 COUNTED = "keeps by number, not by age"
 
 
@@ -65,10 +70,16 @@ class _Folder:
     folders: Sequence[str]
     followed: Followed
     found: list[Deleter]
+    trimmed: set[str] = field(default_factory=set)  # files of which a part was written elsewhere
     elsewhere: int = 0
 
     def look(self, ran: Ran) -> None:
         for index, stage in enumerate(ran.stages):
+            if self.trimmed.intersection(stage.empties):
+                self._targets(ran, f"{_shown_whole(ran, index)} > ", stage.empties, recursive=False)
+            for way in stage.ways:
+                if stage.empties and way and posixpath.basename(way[0]) in TRIMMERS:
+                    self.trimmed.update(placed(here, each) for each in way[1:] for here in ran.here)
             for way in stage.ways:
                 if way:
                     self._command(ran, index, way)
@@ -93,6 +104,8 @@ class _Folder:
                 each == ANY for each in way[at + 1 :]
             )
             targets = tuple(each for each in way[at + 1 :] if not each.startswith("-"))
+            if not targets and self._touches(ran, way[:at]):  # such as fd, which puts them there itself
+                self.found.append(Deleter(ran.where, shown(" ".join(way)), None, "what it deletes cannot be told"))
             self._targets(ran, shown(f"{' '.join(way)}"), targets, recursive=recursive)
 
     def _find(self, ran: Ran, way: tuple[str, ...], find: Find) -> None:
@@ -163,7 +176,7 @@ class _Folder:
 
     def _target(self, ran: Ran, what: str, target: str, *, recursive: bool) -> bool:
         days = days_ago(target)
-        keeps = None if days is None else float(days)
+        keeps = None if days is None else float(max(days - 1, 0))  # the last of that day is not so old yet
         said = what if what != "> " else shown(f"> {target}")
         for path in (placed(folder, target) for folder in ran.here):
             for folder in self.folders:
@@ -193,6 +206,9 @@ class _Folder:
         """Commands that delete besides something else, or by rules of their own."""
         words = way[1:]
         told = [each for each in words if not each.startswith("-")]
+        if name in ("cp", "mv") and self.trimmed.intersection(placed(each, way[-1]) for each in ran.here):
+            self._targets(ran, shown(" ".join(way)), told[-1:], recursive=False)
+            return
         unclear = not known(way[0]) or (name in WRAPPERS and ANY in words)
         rule = _by_other_rules(name, words, told)
         if rule is None and unclear:
@@ -202,7 +218,7 @@ class _Folder:
         targets, keeps, doubt = rule
         if name == "mv":
             targets = self._moved(ran, told)
-        nowhere = name in TOOLS and not any("/" in each for each in words)
+        nowhere = name in TOOLS | HOUSEKEEPERS and not any("/" in each for each in words)
         if nowhere or self._touches(ran, targets):
             self.found.append(Deleter(ran.where, shown(" ".join(way)), keeps, doubt))
         elif not unclear and name != "mv":
@@ -243,8 +259,15 @@ def _by_other_rules(
 
 
 def _by_unread_rules(name: str, words: Sequence[str], told: Sequence[str]) -> tuple[Sequence[str], None, str] | None:
+    if name in HOUSEKEEPERS and not QUESTIONS.intersection(words):
+        return told, None, f"what {name} deletes is not read"
     if name in TOOLS and any(TOOLS_DELETE.search(each) for each in words):
         return told, None, f"what {name} deletes is not read"
+    if name == "sed" and any(re.match(r"-[a-zA-Z]*i|--in-place", each) for each in words):
+        return told, None, "what sed leaves of a file is not read"
+    said = [part for each in words for part in each.split()]
+    if any(DELETING.fullmatch(each) and (each[0] == "-" or name not in HANDLERS | WRAPPERS) for each in said):
+        return said, None, f"what {name} deletes is not read"
     runs_text = any(INTERPRETER.fullmatch(posixpath.basename(each)) for each in (name, *told))
     if runs_text and any(re.search(r"[\s(]", each) and DELETES_ELSEHOW.search(each) for each in words):
         return re.findall(r"/[\w./*?-]+", " ".join(words)), None, f"a text for {name} that deletes is not read"
@@ -285,3 +308,27 @@ def deletions(followed: Followed, folders: Sequence[str]) -> tuple[tuple[Deleter
     for ran in followed.ran:
         collected.look(ran)
     return tuple(dict.fromkeys((*collected.found, *not_followed(followed)))), collected.elsewhere
+
+
+def begins(followed: Followed) -> list[str]:
+    """How the absolute paths begin that commands may delete at: up to what is a pattern, or is not told."""
+    found = set()
+    for ran in followed.ran:
+        for stage in ran.stages:
+            words = {word for way in stage.ways if _may_delete(way) for word in (*way[1:], ".")} | {*stage.empties}
+            found |= {beginning(placed(here, each)) for each in words for here in ran.here}
+    return sorted(found - {""})
+
+
+def _may_delete(way: Sequence[str]) -> bool:
+    names = {posixpath.basename(each) for each in way}
+    return bool(names & (REMOVERS | GIVERS | TOOLS | {"mv", "cp", "ls", "rsync", "sed"})) or any(
+        DELETING.search(each) for each in way
+    )
+
+
+def beginning(path: str) -> str:
+    """The folders that a path or pattern begins with, as far as they are told; empty where it is not absolute."""
+    told = re.split(f"[*?\\[]|{PRIVATE.pattern}", path, maxsplit=1)[0]
+    whole = told if told == path else posixpath.dirname(told)
+    return posixpath.normpath(whole) if re.fullmatch(r"/[^\s:]+", whole) and whole.isprintable() else ""
