@@ -17,6 +17,6 @@ def test_log_files_hold_every_day(host, logs_kept, fact, limits, now, judge):
 def test_log_indices_hold_every_day(logs_kept, fact, limits, now, judge):
     """A shipper that has stopped is found when its logs are needed, unless somebody counts them before."""
     spec = logs_kept.spec
-    days = int(limits.retention_days.number)
-    logs = fact(log_days.in_index, logs_kept, spec.index, spec.level, days)
+    oldest = retention.days_to_judge(int(limits.retention_days.number), spec.since, now)[0]
+    logs = fact(log_days.in_index, logs_kept, spec.index, spec.level, oldest)
     judge(retention.logs_of_every_day(logs, spec.level, spec.since, limits, now))

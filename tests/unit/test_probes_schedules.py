@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opsverify.channels.guard import admit
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes.crontabs import parse_anacrontab, parse_crontab, parse_timers, parse_units
-from opsverify.probes.deleters import deleters, in_folders
+from opsverify.probes.deleters import UNTOLD, deleters, in_folders
 from opsverify.probes.logrotate import Configuration, parse_logrotate
 from opsverify.probes.schedules import (
     parse_listed,
@@ -24,6 +24,7 @@ from opsverify.probes.schedules import (
     schedule,
 )
 from opsverify.probes.tmpfiles import parse_tmpfiles
+from opsverify.shell.values import ANY
 
 DEBIAN = """SHELL=/bin/sh
 PATH=/usr/local/sbin:/usr/local/bin:/sbin:/bin:/usr/sbin:/usr/bin
@@ -85,6 +86,18 @@ def test_the_units_of_a_real_host(captured: Callable[[str], str]) -> None:
     assert [each.command for each in parse_units(drop_in)] == ["/opt/a.sh    7"]
 
 
+def test_what_a_drop_in_sets_holds_for_the_unit() -> None:
+    unit = "# /lib/systemd/system/a.service\n[Service]\nEnvironment=DAYS=95\nExecStart=/opt/a.sh %i 5%%\n"
+    more = "# /etc/systemd/system/a.service.d/x.conf\n[Service]\nWorkingDirectory=-/backup/%p\nEnvironmentFile=/etc/x\n"
+    found = parse_units(f"{unit}\n{more}\n# /lib/systemd/system/b.service\n[Service]\nExecStart=/opt/b.sh\n")
+    assert [(each.command, each.environment, each.folder) for each in found] == [
+        (f"/opt/a.sh {ANY} 5%", (), f"/backup/{ANY}"),
+        ("/opt/b.sh", (), "/"),
+    ]
+    assert found[0].where == "/lib/systemd/system/a.service"
+    assert [each.environment for each in parse_units(unit)] == [(("DAYS", "95"),)]
+
+
 def test_the_tmpfiles_of_a_real_host(captured: Callable[[str], str]) -> None:
     found = {each.path: each.keeps_days for each in parse_tmpfiles(captured("tmpfiles.txt"))}
     assert found["/tmp"] is None  # emptied at boot
@@ -101,10 +114,12 @@ def test_the_tmpfiles_of_a_real_host(captured: Callable[[str], str]) -> None:
         ("R /var/log/tokenswap", None),
         ("D! /var/log/tokenswap - - - -", None),
         ("d /var/log/tokenswap - - - 0", 0),
+        ("e %L/tokenswap - - - 7d", 7),
     ],
 )
 def test_tmpfiles_ages(line: str, days: float | None) -> None:
-    assert [each.keeps_days for each in parse_tmpfiles(f"# /etc/tmpfiles.d/a.conf\n{line}\n")] == [days]
+    found = parse_tmpfiles(f"# /etc/tmpfiles.d/a.conf\n{line}\n")
+    assert [(each.keeps_days, each.path[:8]) for each in found] == [(days, "/var/log")]
 
 
 @pytest.mark.parametrize("line", ["d", "frobnicate /x", "d /x - - - tomorrow", "d '/x - - - 1d"])
@@ -141,6 +156,7 @@ def rotations(entry: str, main: str = STOCK) -> Configuration:
         ("size 100M\n daily\n rotate 40", 40),
         ("daily\n rotate 40\n minsize 1M", 40),
         ("daily\n rotate=40 # comment", 40),
+        ("weekly 6\n rotate 5", 35),
     ],
 )
 def test_how_long_logrotate_keeps(said: str, days: float | None) -> None:
@@ -164,7 +180,15 @@ def test_entries_over_several_lines_and_scripts_in_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["/x {\n rotate\n}", "/x {\n frobnicate\n}", "/x {\n daily", "/x {\n daily rotate 7\n}", "include /gone"]
+    "entry",
+    [
+        "tabooext .off",
+        "/x {\n rotate\n}",
+        "/x {\n frobnicate\n}",
+        "/x {\n daily",
+        "/x {\n daily rotate 7\n}",
+        "include /gone",
+    ],
 )
 def test_what_logrotate_is_told_is_understood_or_an_error(entry: str) -> None:
     with pytest.raises(UnansweredError):
@@ -349,6 +373,11 @@ def test_systemd_is_looked_at_where_it_runs(captured: Callable[[str], str]) -> N
     }
     script = {"/opt/tidy.sh": '#!/bin/sh\nfind /backup -mtime +"${DAYS:-95}" -delete\n'}
     assert found(script, answers) == [8, 21]
+    here = unit.replace(
+        "ExecStart=/opt/tidy.sh", "WorkingDirectory=/backup\nExecStart=/usr/bin/find . -mtime +4 -delete"
+    )
+    cleaned = "# /etc/tmpfiles.d/b.conf\ne %h/database - - - 21d\n"
+    assert found(script, {**answers, "systemctl cat": here, "systemd-tmpfiles": cleaned}) == [5, UNTOLD]
 
 
 def test_a_logrotate_that_is_forced_keeps_by_number_alone() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from opsverify.errors import UnansweredError
+from opsverify.probes.tmpfiles import specified
 from opsverify.shell.facts import Job
 
 FIELD = r"[0-9A-Za-z*/,~-]+"
 TIMES = rf"(?:@(?:reboot|yearly|annually|monthly|weekly|daily|midnight|hourly|every_\w+)|(?:{FIELD}[ \t]+){{4}}{FIELD})"
 SYSTEM_LINE = re.compile(rf"[ \t]*-?{TIMES}[ \t]+(?P<user>[^\s:]+)(?::\S*)?[ \t]+(?P<command>\S.*)", re.DOTALL)
 USER_LINE = re.compile(rf"[ \t]*-?{TIMES}[ \t]+(?P<command>\S.*)", re.DOTALL)
+VARIABLE = r"(\w+)=([^\"\s]*)"
 ANACRON_LINE = re.compile(r"[ \t]*(?:\d+|@\w+)[ \t]+\d+[ \t]+\S+[ \t]+(?P<command>\S.*)", re.DOTALL)
 SETTING = re.compile(r"""[ \t]*(["']?)(?P<name>[A-Za-z_]\w*)\1[ \t]*=[ \t]*(?P<value>.*)""", re.DOTALL)
 
@@ -71,25 +73,41 @@ def parse_timers(text: str) -> tuple[str, ...]:
     """
     found = []
     for line in filter(str.strip, text.splitlines()):
-        units = re.search(r"(\S+\.timer)\s+(\S+\.\w+)\s*$", line)
-        if units is None:
+        timer, unit = line.split()[-2:] if len(line.split()) > 1 else ("", "")
+        if not (timer.endswith(".timer") and re.search(r"\.\w+$", unit)):
             raise UnansweredError(f"systemctl list-timers: this line is not understood: {line[:200]!r}")
-        found.append(units[2])
+        found.append(unit)
     return tuple(dict.fromkeys(found))
 
 
 def parse_units(text: str) -> tuple[Job, ...]:
-    """The commands of units, as ``systemctl cat`` shows them: a comment with the path, then the file."""
-    found: list[Job] = []
-    for unit in re.split(r"^(?=# /[^\n]*\.\w+$)", re.sub(r"\\\n", " ", text.replace("\r\n", "\n")), flags=re.MULTILINE):
-        path, commands, environment = "a unit", [], []
-        for line in unit.splitlines():
-            key, equals, value = (each.strip() for each in line.partition("="))
-            if re.fullmatch(r"# /\S+\.\w+", line):
-                path = line.removeprefix("# ")
-            elif equals and key == "Environment":
-                environment += re.findall(r"(\w+)=([^\"\s]*)", value)
-            elif equals and key.startswith("Exec") and value:
-                commands.append(re.sub(r"^[@:+!|-]+", "", value).replace("%%", "%"))
-        found += [Job(path, each, "root", tuple(environment)) for each in commands]
-    return tuple(found)
+    """The commands of units, as ``systemctl cat`` shows them: a comment with the path, then the file.
+
+    What a drop-in sets holds for its unit. A specifier (``%i``) may be anything, and so may a variable of a unit that
+    takes its environment from a file.
+    """
+    files = re.split(r"^(?=# /[^\n]*\.\w+$)", re.sub(r"\\\n", " ", text.replace("\r\n", "\n")), flags=re.MULTILINE)
+    units: dict[str, list[tuple[str, str, str]]] = {}
+    for each in files:
+        path = re.match(r"# (/\S+\.\w+)$", each, re.MULTILINE)
+        where = path[1] if path else "a unit"
+        unit = re.sub(r"\.d/[^/]*$", "", where).rpartition("/")[2]
+        for line in each.splitlines():
+            key, equals, value = (part.strip() for part in line.partition("="))
+            if equals:
+                units.setdefault(unit, []).append((where, key, value))
+    return tuple(job for settings in units.values() for job in _unit(settings))
+
+
+def _unit(settings: list[tuple[str, str, str]]) -> list[Job]:
+    """The commands of one unit: its settings with the file that each stands in."""
+    said = [(key, specified(value)) for _, key, value in settings]
+    folder = next((value for key, value in reversed(said) if key == "WorkingDirectory"), "").removeprefix("-") or "/"
+    environment = [pair for key, value in said if key == "Environment" for pair in re.findall(VARIABLE, value)]
+    if any(key == "EnvironmentFile" and value for key, value in said):
+        environment = []
+    return [
+        Job(where, specified(re.sub(r"^[@:+!|-]+", "", value)), "root", tuple(environment), folder)
+        for where, key, value in settings
+        if key.startswith("Exec") and value
+    ]

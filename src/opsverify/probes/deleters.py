@@ -11,10 +11,11 @@ from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
 from opsverify.probes import output
 from opsverify.probes.schedules import MOST_FILES, Schedule
-from opsverify.probes.tmpfiles import Cleaning
 from opsverify.shell.deletions import Deleter, beginning, begins, deletions, relation
 from opsverify.shell.indices import index_deletions
+from opsverify.shell.values import known
 
+UNTOLD = "where it cleans up cannot be told"
 # What is kept by size whatever else is set: a disk that fills up, or a busy day, ends it before its time.
 BY_SIZE = {
     "/var/log/journal": "journald keeps no more than SystemMaxUse, a tenth of the disk unless set",
@@ -82,14 +83,17 @@ def in_folders(schedule: Schedule, folders: Sequence[str]) -> Deleters:
         for each in schedule.rotations.rotations
         if any(_rotates(pattern, each.settings.olddir, folder) for pattern in each.patterns for folder in folders)
     ]
-    cleaned = [each for each in schedule.cleanings if any(_cleans(each, folder) for folder in folders)]
+    cleaned = [
+        Deleter(each.where, f"systemd-tmpfiles: {each.line}", each.keeps_days, "" if known(each.path) else UNTOLD)
+        for each in schedule.cleanings
+        if any(relation(each.path, folder)[0] != "none" for folder in folders)
+    ]
     bounded = [
         Deleter(place, what, None)
         for place, what in BY_SIZE.items()
         if any(relation(folder, place)[0] in ("same", "below") for folder in folders)
     ]
-    aged = [Deleter(each.where, f"systemd-tmpfiles: {each.line}", each.keeps_days) for each in cleaned]
-    return Deleters((*found, *rotated, *aged, *bounded), elsewhere, schedule.seen)
+    return Deleters((*found, *rotated, *cleaned, *bounded), elsewhere, schedule.seen)
 
 
 def _rotates(pattern: str, olddir: str, folder: str) -> bool:
@@ -98,11 +102,6 @@ def _rotates(pattern: str, olddir: str, folder: str) -> bool:
         return True
     moved = posixpath.join(posixpath.dirname(pattern), olddir) if olddir else ""
     return bool(moved) and relation(moved, folder)[0] in ("same", "below")
-
-
-def _cleans(cleaning: Cleaning, folder: str) -> bool:
-    kind, _ = relation(cleaning.path, folder)
-    return kind in ("same", "below", "above", "perhaps")
 
 
 def of_index(schedule: Schedule, index: str) -> Deleters:

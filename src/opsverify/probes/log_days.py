@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 from opsverify import stores
@@ -128,8 +128,8 @@ def parse_days(text: str) -> tuple[dict[date, int], int]:
     return days, others
 
 
-def in_index(elasticsearch: WebChannel, index: str, level: str, days: int) -> LogDays:
-    """The days of an index a day, by its name and its number of documents; of the last ``days`` also by level.
+def in_index(elasticsearch: WebChannel, index: str, level: str, oldest: date) -> LogDays:
+    """The days of an index a day, by its name and its number of documents; from ``oldest`` on also by level.
 
     Raises:
         UnansweredError: the server does not answer, or with something that is not understood.
@@ -137,7 +137,6 @@ def in_index(elasticsearch: WebChannel, index: str, level: str, days: int) -> Lo
     named, unread = _indices(elasticsearch, index)
     entries: dict[date, int] = {}
     detailed: dict[date, int] = {}
-    oldest = datetime.now(UTC).date() - timedelta(days=days)
     for name, (day, count) in named.items():
         _add(entries, {day: count})
         if count and day >= oldest:

@@ -18,7 +18,7 @@ SCRIPTS = {"prerotate", "postrotate", "firstaction", "lastaction", "preremove"}
 NO_MATTER = re.compile(
     r"(no)?(compress|copy|copytruncate|create|createolddir|dateext|dateyesterday|delaycompress|ifempty|mail|missingok"
     r"|olddir|sharedscripts|shred|allowhardlink)|compress(cmd|ext|options)|uncompresscmd|date(format|hourago)|extension"
-    r"|addextension|mail(first|last)|notifempty|noshredcycles|shredcycles|start|su|tabooext|taboopat|minage|minsize"
+    r"|addextension|mail(first|last)|notifempty|noshredcycles|shredcycles|start|su|minage|minsize"
     r"|renamecopy|norenamecopy|ignoreduplicates|errors"
 )
 MOST_INCLUDES = 200
@@ -159,14 +159,14 @@ class _Parser:
 
 def _word(line: str) -> tuple[str, str]:
     word = re.split(r"[ \t=]", line, maxsplit=1)[0]
-    value = re.sub(r"^[ \t]*=?[ \t]*|(^|[ \t]+)#.*", "", line[len(word) :], flags=re.DOTALL)
+    value = re.sub(r"^[ \t]*=?[ \t]*|(^|(?<![ \t])[ \t]+)#.*", "", line[len(word) :], flags=re.DOTALL)
     return word, value.strip().strip("\"'")
 
 
 def _set(word: str, value: str, where: str, settings: Settings) -> Settings:
     """What is set behind one directive."""
     if word in DAYS:
-        if value:
+        if value and not (word == "weekly" and re.fullmatch("[0-7]", value)):  # the day of the week
             raise UnansweredError(f"{where}: nothing is expected behind {word}: {value[:60]!r}")
         return replace(settings, period=word, size="" if settings.size.startswith("size") else settings.size)
     if word in ("rotate", "maxage"):
@@ -177,6 +177,6 @@ def _set(word: str, value: str, where: str, settings: Settings) -> Settings:
         return replace(settings, size=f"{word} {value}")
     if word == "olddir":
         return replace(settings, olddir=value)
-    if NO_MATTER.fullmatch(word):
+    if NO_MATTER.fullmatch(word) or (word in ("tabooext", "taboopat") and value.startswith("+")):
         return settings
     raise UnansweredError(f"{where}: this directive of logrotate's is not understood: {word[:60]!r}")

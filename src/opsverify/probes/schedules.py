@@ -293,7 +293,7 @@ def _rotations(host: Host, configurations: Mapping[str, bool], etc: Mapping[str,
         files = {each.path for each in listed if each.kind == "f" and not TABOO.search(posixpath.basename(each.path))}
         texts.update({each: "" for each in new if each not in files and each not in folders})
         texts.update(_read(host, sorted(each for each in files if each not in texts)))
-        named = re.findall(r"^\s*include\s+[\"']?(/[^\s\"']+?)/?[\"']?\s*$", "\n".join(texts.values()), re.MULTILINE)
+        named = [path for text in texts.values() for path in included(text)]
         missing = [each for each in dict.fromkeys(named) if each not in texts and each not in folders]
     found = Configuration()
     for path, forced in configurations.items():
@@ -302,6 +302,12 @@ def _rotations(host: Host, configurations: Mapping[str, bool], etc: Mapping[str,
         found.scripts += one.scripts
         found.files += one.files
     return found
+
+
+def included(text: str) -> list[str]:
+    """What a configuration of logrotate's includes."""
+    found = re.findall(r"^[ \t]*include[ \t=]+[\"']?(/[^\s\"']+)", text, re.MULTILINE)
+    return [each.rstrip("/") for each in found]
 
 
 def _loaded(host: Host, wanted: Mapping[str, bool]) -> dict[str, Text]:

@@ -7,8 +7,12 @@ import shlex
 from dataclasses import dataclass
 
 from opsverify.errors import UnansweredError
+from opsverify.shell.values import ANY
 
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1, "sec": 1, "": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+# What systemd's specifiers stand for in the system's own configuration.
+SPECIFIERS = {"%": "%", "L": "/var/log", "S": "/var/lib", "C": "/var/cache", "t": "/run"}
+SPECIFIERS |= {"T": "/tmp", "V": "/var/tmp"}  # noqa: S108
 AGEING = set("dDevqQCbcpLfF")
 REMOVING = set("rR")
 
@@ -45,12 +49,18 @@ def parse_tmpfiles(text: str) -> tuple[Cleaning, ...]:
             words = []
         if len(words) < 2 or not re.fullmatch(r"[A-Za-z][+!=~^$-]*", words[0]):
             raise UnansweredError(f"{file}: this line is not understood: {line[:200]!r}")
+        path = specified(words[1])
         age = words[5] if len(words) > 5 else "-"
         if words[0][0] in REMOVING or (words[0][0] == "D" and age == "-"):
-            found.append(Cleaning(file, line, words[1], None))
+            found.append(Cleaning(file, line, path, None))
         elif words[0][0] in AGEING and age != "-":
-            found.append(Cleaning(file, line, words[1], _days(age, file)))
+            found.append(Cleaning(file, line, path, _days(age, file)))
     return tuple(found)
+
+
+def specified(text: str) -> str:
+    """A setting of systemd's with its specifiers (``%L``) put in; one that is not told may be anything."""
+    return re.sub("%(.?)", lambda found: SPECIFIERS.get(found[1], ANY), text)
 
 
 def _days(text: str, file: str) -> float:

@@ -38,12 +38,16 @@ class Text:
 
 @dataclass(frozen=True)
 class Job:
-    """Something that is run by itself: the command, where it stands, as whom, and the environment it is given."""
+    """Something that is run by itself: the command, where it stands, as whom, and the environment it is given.
+
+    ``folder`` is where it is started; empty for the user's home.
+    """
 
     where: str
     command: str
     user: str = "root"
     environment: tuple[tuple[str, str], ...] = ()
+    folder: str = ""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from opsverify.shell.words import DEEPEST, Word
 
 DELETES = re.compile(r"(^|[\s;&|({/])(rm|find|unlink|shred|truncate|xargs|logrotate)\s")
 MOST_RAN, MOST_TEXT = 20_000, 20_000_000  # commands, and characters of their words
+MOST_ARGUMENTS = 1000  # that are looked at for names of scripts
 PERIODIC = re.compile(r"/etc/cron\.(hourly|daily|weekly|monthly|yearly)/?")
 DECLARING = {"export", "declare", "typeset", "local", "readonly"}
 
@@ -69,6 +70,8 @@ class Reader(Expansion):
         """Follow one job."""
         home = "/root" if job.user == "root" else f"/home/{job.user}"
         state = State(job.where, job.where, (home,), {"HOME": (home,)})
+        if job.folder:
+            state.moved(job.folder, perhaps=False)
         for name, value in job.environment:
             state.values[name] = (plain(value),)
             state.exported.add(name)
@@ -272,9 +275,10 @@ class Reader(Expansion):
         if name == "run-parts":
             for each in argv[1:]:
                 self._folder(each, state, where)
-        for index, each in enumerate(argv[:1] if name in HANDLERS | PRINTERS else argv):
+        run = {argv[0], operand(argv)}
+        for index, each in enumerate(argv[: 1 if name in HANDLERS | PRINTERS else MOST_ARGUMENTS]):
             rest = None if name in GIVERS else argv[index + 1 :]
-            surely = each in (argv[0], operand(argv))
+            surely = each in run
             if each.startswith("/"):
                 self._script(each, rest, state, where, surely=surely)
             elif surely and ("/" in each or index):
