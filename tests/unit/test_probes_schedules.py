@@ -273,7 +273,9 @@ class FakeHost:
         there = words[-1] in self.answers or any(path.startswith(words[-1]) for path in self.files)
         return (0, "", "") if there else (1, "", f"stat: cannot statx '{words[-1]}': No such file or directory")
 
-    def _sudo(self, _: list[str]) -> tuple[int, str, str]:
+    def _sudo(self, words: list[str]) -> tuple[int, str, str]:
+        if words[-1] == "atq":
+            return 0, self.answers["/var/spool/cron/atjobs"], ""
         mine = {path: text for path, text in self.files.items() if path.startswith("/var/spool/cron/crontabs/")}
         lines = [f"{path}:{line}\n" for path, text in mine.items() for line in text.splitlines()]
         return (0 if lines else 1), "".join(lines), self.answers.get("sudo", "")
@@ -361,6 +363,12 @@ def test_each_place_is_looked_at(files: dict[str, str]) -> None:
         assert found(files) == [7]
     else:
         assert found(files, declared=("/opt/declared.sh",)) == [8]
+
+
+def test_jobs_of_at_that_wait_are_doubted() -> None:
+    assert found({}, {"/var/spool/cron/atjobs": ""}) == []
+    waiting = "7\tMon Nov 23 18:00:00 2026 a root\n"
+    assert found({}, {"/var/spool/cron/atjobs": waiting}) == ["what is run cannot be told"]
 
 
 def test_systemd_is_looked_at_where_it_runs(captured: Callable[[str], str]) -> None:

@@ -19,6 +19,7 @@ from opsverify.shell.text import parse
 
 FOLDERS = ("/backup/database", "/backup/base", "/backup/wal")
 SCRIPTS = Path(__file__).parents[2] / "lab/images/node/scripts"
+CRONTAB = (SCRIPTS.parent / "etc/cron.d/tokenswap").read_text(encoding="utf-8")
 NIGHTLY = {f"/opt/tokenswap/scripts/{each.name}": each.read_text(encoding="utf-8") for each in SCRIPTS.iterdir()}
 
 
@@ -42,6 +43,14 @@ def test_the_labs_nightly_backup_is_followed_to_its_deletions() -> None:
     assert [each.keeps_days for each in found] == [96, 96, 96]
     assert {each.where.rpartition(":")[0] for each in found} == {"/opt/tokenswap/scripts/nightly_backup.sh"}
     assert not any(each.doubt for each in found)
+
+
+def test_nothing_that_the_lab_runs_is_doubted() -> None:
+    found = Reader({path: Text("shell", text) for path, text in NIGHTLY.items()})
+    for job in (*parse_crontab("/etc/cron.d/x", CRONTAB), *(Job(each, each) for each in NIGHTLY)):
+        found.job(job)
+    told, _ = deletions(found.followed(), (*FOLDERS, "/var/log/tokenswap"))
+    assert [each.keeps_days for each in told if not each.doubt] == [96] * len(told)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +138,8 @@ def test_find_deletes_what_is_older_than_it_says(condition: str, days: float, ac
         ("cat /opt/tidy.sh | sh; sh < /opt/tidy.sh", [4]),
         ("cd /opt && sh -e tidy.sh", [4]),
         ("cd $(mktemp -d) && rm -rf *", []),
+        ('age=$(( $(date +%s) - $(stat -c %Y "$f") )); x=$((DAYS - 1))', []),
+        ("n=$(( $(rm -rf /backup/wal) + 1 ))", [None]),
         ('P=$(command -v psql); "$P" -c x; "$JAVA_HOME/bin/java" -jar x.jar; timeout "$T" ls', []),
         ('python3 -c \'print(1)\'; . /etc/profile; helper() { "$@"; }; helper ls; spare() { "$@"; }', []),
     ],

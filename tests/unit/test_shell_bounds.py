@@ -20,7 +20,7 @@ from opsverify.shell.facts import Job, Text
 from opsverify.shell.indices import index_deletions
 from opsverify.shell.runs import Reader
 
-LENGTH, SECONDS = 20_000, 3.0  # what takes time by the square of the length takes far more
+LENGTH, SECONDS = 12_000, 2.0  # what takes time by the square of the length takes far more
 UNITS = [*"\n \t'\"`(){}[]<>|&;$\\=*#%~/\0\ue000", "a ", "a=", "a\n", "$(", "${a:-", '"$(', "[[ ", "((", "a[", "a&&"]
 UNITS += ["> ", "if a; then ", "case a in ", "for i in a b; do ", "f(){ ", "f(){ f $1 $1;}\n", "cat <<X\n", "<<X "]
 UNITS += ["a() { a;a; }\n", "a=$a$a\n", "a+=(b)\n", 'set -- "$@" "$@"\n', 'a=("${a[@]}" "${a[@]}" b)\n', "x=`a`\n"]

@@ -143,6 +143,7 @@ AS_ROOT = frozenset(
         "cvtsudoers -e -f json /etc/sudoers",
         "ufw status verbose",
         "grep -rs ^ /var/spool/cron/crontabs",
+        "atq",
     }
 )
 

@@ -6,7 +6,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
@@ -86,6 +86,7 @@ def schedule(host: Host, declared: tuple[str, ...] = ()) -> Schedule:
             raise InsufficientFactsError("neither a crontab nor a timer of systemd's can be seen")
         jobs += [*personal, *timers, *(Job(each, each) for each in declared)]
         followed, rotations = _followed(host, jobs, texts)
+        followed = replace(followed, doubts=(*followed.doubts, *_queued(host)))
         seen = {
             "jobs of crontabs and timers": len(jobs),
             "of them of users and of systemd": len(personal) + len(timers),
@@ -224,6 +225,16 @@ def parse_user_crontabs(text: str) -> list[Job]:
     return [
         job for path, mine in lines.items() for job in parse_crontab(path, "\n".join(mine), posixpath.basename(path))
     ]
+
+
+def _queued(host: Host) -> list[tuple[str, str]]:
+    """The one-off jobs of at that wait, as places with doubts: their texts hold environments and stay unread."""
+    if all(absent(host, spool) for spool in ("/var/spool/cron/atjobs", "/var/spool/at")):
+        return []
+    result = host.run("sudo -n atq")
+    if result.rc != 0 or result.stderr.strip():
+        raise UnansweredError(f"asked at for its queue as root, it said: {result.stderr.strip() or result.rc}")
+    return [(f"at: {' '.join(line.split())[:100]}", "a job that waits") for line in result.stdout.splitlines() if line]
 
 
 def _systemd(host: Host) -> tuple[list[Job], tuple[Cleaning, ...]]:

@@ -36,7 +36,8 @@ class Expansion:
             return tuple(dict.fromkeys(part.text.split(",")))
         if part.kind == "unknown":
             inside = part.text.removeprefix("(").removesuffix(")")
-            named = re.sub(r"(?<![\w${])([A-Za-z_]\w*)", r"$\1", inside)
+            bare = "" if re.search(r"\$\(|`", inside) else r"(?<![\w${])([A-Za-z_]\w*)"  # commands keep their words
+            named = re.sub(bare, r"$\1", inside) if bare else inside
             return tuple(arithmetic(each) for each in self._inline(named, state))
         if part.kind == "array":
             ways = arguments([self.expand(each.word, state) for each in self.words(part.text, state)])
