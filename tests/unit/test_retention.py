@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +18,8 @@ from opsverify.channels.shell import Host
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.judgement import Limits, unmet
 from opsverify.probes.deleters import Deleters, everywhere
-from opsverify.probes.lifecycles import parse_age, parse_explained, parse_policy
-from opsverify.probes.log_days import LogDays, in_files, parse_count, parse_days, parse_indices
+from opsverify.probes.lifecycles import lifecycle, parse_age, parse_explained, parse_policy
+from opsverify.probes.log_days import LogDays, in_files, in_index, parse_count, parse_days, parse_indices
 from opsverify.rules.retention import logs_of_every_day, nothing_deletes_too_early
 from opsverify.shell.deletions import Deleter
 from opsverify.stores import LogFiles
@@ -205,6 +207,52 @@ def test_indices_tell_their_day_and_their_documents() -> None:
     }
     assert unread[0] == "tokenswap-logs-2026.11.08 (close)"
     assert [each.endswith("(no day in its name)") for each in unread[1:]] == [True, True]
+
+
+class FakeElasticsearch:
+    """Answers by path."""
+
+    target = "searchable"
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+
+    def get(self, path: str, _: dict[str, str]) -> SimpleNamespace:
+        told = self.answers.get(path)
+        text = told if isinstance(told, str) else json.dumps(told)
+        return SimpleNamespace(status=404 if told is None else 200, text=text)
+
+
+def test_the_levels_of_the_days_to_judge_are_asked_and_of_no_other() -> None:
+    cat = [{**CAT, "index": f"tokenswap-logs-2026.11.0{day}"} for day in (5, 6, 7)]
+    counts = {f"/tokenswap-logs-2026.11.0{day}/_count": {"count": day, "_shards": SHARDS} for day in (6, 7)}
+    there: Any = FakeElasticsearch({"/_cat/indices/tokenswap-logs-*": cat, **counts})
+    found = in_index(there, "tokenswap-logs-*", "DEBUG", date(2026, 11, 6))
+    assert found.detailed == {date(2026, 11, 6): 6, date(2026, 11, 7): 7}
+    assert (len(found.entries), found.sources) == (3, 3)
+
+
+@pytest.mark.parametrize("told", [None, "<html>", {"error": "x"}])
+def test_an_elasticsearch_that_does_not_tell_is_an_error(told: Any) -> None:
+    there: Any = FakeElasticsearch({"/_cat/indices/x-*": told, "/x-*/_ilm/explain": told})
+    with pytest.raises(UnansweredError, match="searchable"):
+        in_index(there, "x-*", "DEBUG", date(2026, 11, 6))
+    with pytest.raises(UnansweredError, match="searchable"):
+        lifecycle(there, "x-*")
+
+
+def test_each_policy_of_the_indices_is_asked_for() -> None:
+    phases = {"delete": {"min_age": "8d", "actions": {}}}
+    explained = {"indices": {"x-1": {**EXPLAINED, "policy": "p"}, "x-2": {"managed": False}}}
+    there: Any = FakeElasticsearch(
+        {"/x-*/_ilm/explain": explained, "/_ilm/policy/p": {"p": {"policy": {"phases": phases}}}}
+    )
+    found = lifecycle(there, "x-*")
+    assert [each.keeps_days for each in found.found] == [7]
+    assert found.seen == {"indices": 2, "policies": 1}
+    there.answers["/x-*/_ilm/explain"] = {"indices": {}}
+    with pytest.raises(InsufficientFactsError, match="no index"):
+        lifecycle(there, "x-*")
 
 
 SHARDS = {"total": 2, "successful": 2, "skipped": 0, "failed": 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -109,55 +109,41 @@ class _Folder:
             self._targets(ran, shown(f"{' '.join(way)}"), targets, recursive=recursive)
 
     def _find(self, ran: Ran, way: tuple[str, ...], find: Find) -> None:
-        if find.deletes and not self._roots(ran.where, shown(" ".join(way)), find, ran.here, find.doubt):
+        if find.deletes and not self._roots(ran.where, shown(" ".join(way)), find, ran.here, find.keeps_days):
             self.elsewhere += 1
 
-    def _roots(self, where: str, what: str, find: Find, here: Sequence[str], doubt: str) -> bool:
-        """Record a find that deletes; whether it gets at one of the folders."""
+    def _roots(self, where: str, what: str, find: Find, here: Sequence[str], keeps: float | None) -> bool:
+        """Record what deletes all that is found; whether it gets at one of the folders."""
         if find.nothing:
             return False
-        for root in (placed(folder, each) for each in find.roots for folder in here):
+        roots = [placed(folder, each) for each in find.roots for folder in here]
+        for root in (each for each in roots if TEMPORARY not in each):
             for folder in self.folders:
-                if TEMPORARY in root:
-                    continue
                 kind, above = relation(root, folder)
-                if kind in ("same", "below") or (kind == "above" and find.reaches(above)):
-                    self.found.append(Deleter(where, what, find.keeps_days, doubt))
-                    return True
-                if kind == "perhaps":
-                    why = doubt or "where it deletes cannot be told"
-                    self.found.append(Deleter(where, what, find.keeps_days, why))
+                doubt = find.doubt or ("where it deletes cannot be told" if kind == "perhaps" else "")
+                if kind in ("same", "below", "perhaps") or (kind == "above" and find.reaches(above)):
+                    self.found.append(Deleter(where, what, keeps, doubt))
                     return True
         return False
 
     def _given(self, ran: Ran, feeding: Sequence[Stage], here: Sequence[str], what: str) -> None:
         """What a pipeline found is deleted."""
         hit = False
-        for way in feeding[0].ways if feeding else ():
+        counted = any(posixpath.basename(way[0]) in COUNTING for each in feeding[1:] for way in each.ways if way)
+        for way in feeding[0].ways if feeding else ((),):
             name = posixpath.basename(way[0]) if way else ""
-            counted = any(posixpath.basename(w[0]) in COUNTING for stage in feeding[1:] for w in stage.ways if w)
             if name == "find":
-                find = parse_find(way[1:])
-                doubt = "" if find.keeps_days or not counted else COUNTED
-                whole = Find(find.roots, True, find.keeps_days, find.doubt, find.depth, True, find.nothing)
-                before = len(self.found)
-                hit = self._roots(ran.where, what, whole, here, find.doubt) or hit
-                if doubt and len(self.found) > before:
-                    self.found[-1] = Deleter(ran.where, f"{what} ({COUNTED})", None, find.doubt)
+                find = replace(parse_find(way[1:]), whole=True)
+                keeps = None if counted and not find.keeps_days else find.keeps_days
             elif name == "ls":
                 roots = tuple(each for each in way[1:] if not each.startswith("-")) or (".",)
-                listed = Find(roots, True, 0.0, "", None, True, False)
-                before = len(self.found)
-                hit = self._roots(ran.where, what, listed, here, "") or hit
-                if len(self.found) > before:
-                    said = f"{what} ({COUNTED})" if counted else what
-                    self.found[-1] = Deleter(ran.where, said, None, self.found[-1].doubt)
+                find, keeps = Find(roots, True, 0.0, "", None, True, False), None
             else:
                 hit = True
                 self.found.append(Deleter(ran.where, what, None, "what it deletes cannot be told"))
-        if not feeding:
-            hit = True
-            self.found.append(Deleter(ran.where, what, None, "what it deletes cannot be told"))
+                continue
+            said = f"{what} ({COUNTED})" if counted and keeps is None else what
+            hit = self._roots(ran.where, said, find, here, keeps) or hit
         self.elsewhere += not hit
 
     def _targets(self, ran: Ran, what: str, targets: Sequence[str], *, recursive: bool) -> None:
