@@ -6,7 +6,7 @@ import re
 
 from opsverify.errors import UnansweredError
 from opsverify.shell.state import State
-from opsverify.shell.values import ANY, FIELD, arguments, arithmetic, combined
+from opsverify.shell.values import ANY, FIELD, arguments, arithmetic, combined, known
 from opsverify.shell.words import DEEPEST, Part, Token, Word, tokens
 
 
@@ -68,7 +68,7 @@ class Expansion:
             return (state.file,)
         match = re.fullmatch(r"([A-Za-z_]\w*|\d+|[@*])(?:\[[@*]\])?(?:(:?)([-=?+])(.*))?", text, re.DOTALL)
         if match is None:
-            return (ANY,)
+            return self._cut(text, state)
         values = state.looked_up(match[1])
         if match[3] in ("-", "="):
             default = self._inline(match[4], state)
@@ -80,3 +80,15 @@ class Expansion:
         if values is None:  # an argument that is not given is empty; a variable may come with the environment
             return ("",) if match[1].isdigit() else (ANY,)
         return values
+
+    def _cut(self, text: str, state: State) -> tuple[str, ...]:
+        """``${name%/*}`` and its like, where what is cut off is plain."""
+        match = re.fullmatch(r"(\w+)(%|##)(/\*|\*/|[\w./-]+)", text)
+        values = state.looked_up(match[1]) if match and match[1] != "0" else (state.file,)
+        if match is None or not values or not all(known(each) for each in values):
+            return (ANY,)
+        if match[2] == "##":
+            return tuple(each.rpartition("/")[2] for each in values) if match[3] == "*/" else (ANY,)
+        if match[3] == "/*":
+            return tuple(each.rpartition("/")[0] if "/" in each else each for each in values)
+        return tuple(each.removesuffix(match[3]) for each in values) if "*" not in match[3] else (ANY,)

@@ -57,12 +57,18 @@ class Reader(Expansion):
     _seen: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
     _defined: dict[tuple[str, str], State] = field(default_factory=dict)
     _called: set[tuple[str, str]] = field(default_factory=set)
+    _traps: dict[tuple[str, str], State] = field(default_factory=dict)
     _deep: int = 0
     _size: int = 0
     _guessed: bool = False  # a function is read that nothing was seen to call
 
     def followed(self) -> Followed:
         """All that was found."""
+        done: set[tuple[str, str]] = set()
+        while left := [each for each in self._traps if each not in done]:  # one may set another
+            done.update(left)
+            for text, where in left:
+                self._trap(text, self._traps[text, where].copied(), where)
         self._uncalled()
         return Followed(tuple(self.ran), tuple(self.fed), tuple(dict.fromkeys(self.doubts)), dict(self.foreign))
 
@@ -91,6 +97,14 @@ class Reader(Expansion):
         finally:
             self._deep -= 1
         return last
+
+    def _trap(self, text: str, state: State, where: str) -> None:
+        """A trap runs at the end, with what variables hold then."""
+        state.place = where
+        if text in state.functions:
+            self._function(text, (), state, conditional=False)
+        else:
+            self._text(text, state, conditional=False)
 
     def _uncalled(self) -> None:
         """A function that nothing was seen to call may be called in a way that was not seen."""
@@ -221,6 +235,8 @@ class Reader(Expansion):
             self._function(argv[0], rest, state, conditional=conditional)
         elif argv[0] in (".", "source") and rest:
             self._include(rest, state, where, conditional=conditional)
+        elif name == "trap":
+            self._traps.update(((each, where), state) for each in [word for word in rest if word != "--"][:1])
         elif name == "eval":
             text = " ".join(rest)
             if not known(text):
@@ -247,11 +263,9 @@ class Reader(Expansion):
             elif INTERPRETER.fullmatch(name):
                 self.foreign[where] = document
         for each in given:
-            if re.search(r"\s", each) and (DELETES.search(f"{each} ") or name in ("trap", *CARRIERS)):
-                inner.positional = None if name != "trap" else state.positional
+            if re.search(r"\s", each) and (DELETES.search(f"{each} ") or name in CARRIERS):
+                inner.positional = None
                 self._text(each, inner, conditional=conditional)
-            elif name == "trap" and each in state.functions:
-                self._function(each, (), state, conditional=conditional)
 
     def _function(self, name: str, rest: tuple[str, ...], state: State, *, conditional: bool) -> None:
         file, body = state.functions[name]
