@@ -340,6 +340,7 @@ DELETE = "find /backup -mtime +7 -delete"
     "files",
     [
         {"/etc/cron.d/x": f"1 1 * * * root {DELETE}\n"},
+        {"/etc/cron.d/x": "HOME=/backup/database\n1 1 * * * root find . -mtime +7 -delete\n"},
         {"/etc/cron.daily/x": f"#!/bin/sh\n{DELETE}\n"},
         {"/etc/anacrontab": f"1 5 x {DELETE}\n"},
         {"/var/spool/cron/crontabs/joe": f"1 1 * * * {DELETE}\n"},

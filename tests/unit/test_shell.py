@@ -229,6 +229,12 @@ def test_a_script_that_calls_itself_or_too_much_ends() -> None:
     assert None in kept("/opt/a.sh", texts)
 
 
+@pytest.mark.parametrize("condition", ["-mtime +95 $UNKNOWN", "$UNKNOWN -mtime +95", "-mtime +95 -empty $UNKNOWN"])
+def test_a_word_of_find_that_may_be_anything_leaves_no_age(condition: str) -> None:
+    (found,) = deleters(f"find /backup/wal {condition} -delete")
+    assert (found.keeps_days, bool(found.doubt)) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("command", "days"),
     [

@@ -1,7 +1,8 @@
 """Shell text, read without being run: which commands it would run, and what those delete. No I/O.
 
-`words` splits a text as a shell does, `text` finds the statements in it, `runs` follows these with what `values` and
-`state` know of variables, arguments and folders, and `finds`, `deletions` and `indices` tell what is deleted.
+`words` splits a text as a shell does, `text` finds the statements in it, `runs` follows these with what `expansion`,
+`values`, `state` and `commands` know of words, variables, folders and names; `finds`, `deletions` and `indices` tell
+what is deleted.
 
 Read are the grammar of sh and bash, quotes, here-documents, functions, aliases, ``sh -c``, ``eval``, ``trap``,
 inclusions and scripts that run scripts. Every branch counts as run; a variable keeps each value that it may have.

@@ -58,6 +58,7 @@ class _Expression:
     alternatives: bool = False
     from_midnight: bool = False
     deep: int = 0
+    untold: bool = False  # a word of it may be anything, so -o as well, or -delete
 
     def either(self, outer: float) -> float:
         """Conditions joined by -o: the least age that one of them asks for."""
@@ -111,6 +112,7 @@ class _Expression:
             self.from_midnight = self.from_midnight or word == "-daystart"
         else:
             self.doubt = f"{word if known(word) else 'a word'} of find is not understood"
+            self.untold = self.untold or not known(word)
         return 0.0
 
     def _condition(self, word: str, value: str) -> None:
@@ -177,7 +179,7 @@ def parse_find(arguments: tuple[str, ...]) -> Find:
     expression = _Expression(arguments[at:])
     expression.from_midnight = "-daystart" in arguments
     if ANY in arguments[begin + 1 : at]:  # it may be a root, or a condition
-        expression.doubt = "a word of find cannot be told"
+        expression.doubt, expression.untold = "a word of find cannot be told", True
     age = 0.0
     while expression.at < len(expression.words):
         age = expression.either(0.0)
@@ -191,9 +193,9 @@ def parse_find(arguments: tuple[str, ...]) -> Find:
     return Find(
         arguments[begin:at] or (".",),
         bool(expression.deletes),
-        min(expression.deletes, default=age),
+        0.0 if expression.untold else min(expression.deletes, default=age),
         expression.doubt,
         expression.depth,
         expression.whole,
-        nothing,
+        nothing and not expression.untold,
     )

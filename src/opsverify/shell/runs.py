@@ -75,6 +75,7 @@ class Reader(Expansion):
     def job(self, job: Job) -> None:
         """Follow one job."""
         home = "/root" if job.user == "root" else f"/home/{job.user}"
+        home = plain(dict(job.environment).get("HOME", home))
         state = State(job.where, job.where, (home,), {"HOME": (home,)})
         if job.folder:
             state.moved(job.folder, perhaps=False)
