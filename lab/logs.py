@@ -18,16 +18,25 @@ def now() -> int:
     return int(time.time())
 
 
+def stamp(at: float) -> str:
+    """A moment as log lines have it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def begin(day: str) -> int:
+    """The second at which a day begins."""
+    return int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp())
+
+
 def _line(at: float, rng: random.Random) -> str:
     route = rng.choice(ROUTES)
     failed = rng.random() < 0.003
     detail = not failed and rng.random() < 0.2
     trace = str(uuid.UUID(int=rng.getrandbits(128), version=4))
-    stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     status = 500 if failed else 200
     return json.dumps(
         {
-            "timestamp": stamp,
+            "timestamp": stamp(at),
             "level": "ERROR" if failed else "DEBUG" if detail else "INFO",
             "service": "tokenswap-api",
             "module": "http",
@@ -49,7 +58,7 @@ def lacking(days: int, there: set[str]) -> list[str]:
 
 def of_day(day: str) -> tuple[bytes, int]:
     """Content and modification time of the compressed log of one day."""
-    begin = datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()
-    rng = random.Random(int(begin))  # noqa: S311
-    lines = [_line(begin + second + rng.random() * 200, rng) for second in range(60, DAY - 240, 240)]
-    return gzip.compress("\n".join(lines).encode() + b"\n", mtime=begin), int(begin) + DAY
+    midnight = begin(day)
+    rng = random.Random(midnight)  # noqa: S311
+    lines = [_line(midnight + second + rng.random() * 200, rng) for second in range(60, DAY - 240, 240)]
+    return gzip.compress("\n".join(lines).encode() + b"\n", mtime=midnight), midnight + DAY

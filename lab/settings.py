@@ -28,6 +28,7 @@ SERVICES = (
     "alertmanager",
     "node-exporter",
     "blackbox",
+    "price-feed",
     "stand-ins",
     "dns",
     "offsite",

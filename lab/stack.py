@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from lab import deliver, disk, documents, engine, history, images, load, logs, state
+from lab import deliver, disk, documents, engine, history, images, load, logs, past, state
 from lab.settings import (
     COMPOSE_FILE,
     LAB,
@@ -122,6 +122,7 @@ def up() -> None:
 def _make_past() -> None:
     """Metrics of weeks and backups of months, where they are missing; both at once, for neither touches the other."""
     _fill_logs()
+    past.fill()
     work: dict[str, Callable[[], None]] = {}
     if not history.is_complete():
         work[f"{history.DAYS} days of metrics"] = history.backfill

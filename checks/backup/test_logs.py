@@ -2,7 +2,7 @@
 
 import pytest
 
-from opsverify.probes import log_days
+from opsverify.probes import container_logs, containers, journals, log_days
 from opsverify.rules import retention
 
 
@@ -20,3 +20,19 @@ def test_log_indices_hold_every_day(logs_kept, fact, limits, now, judge):
     oldest = retention.days_to_judge(int(limits.retention_days.number), spec.since, now)[0]
     logs = fact(log_days.in_index, logs_kept, spec.index, spec.level, oldest)
     judge(retention.logs_of_every_day(logs, spec.level, spec.since, limits, now))
+
+
+@pytest.mark.requirement("CAP-STO-02", on="logs.journal")
+def test_journal_holds_every_day(host, logs_kept, fact, limits, now, judge):
+    """A journal is bounded by size: it forgets without a word, and on the days with most to tell the soonest."""
+    logs = fact(journals.in_journal, host, logs_kept, int(limits.retention_days.number))
+    judge(retention.logs_of_every_day(logs, logs_kept.level, logs_kept.since, limits, now))
+
+
+@pytest.mark.requirement("CAP-STO-02", on="logs.containers")
+def test_container_logs_hold_every_day(run, service, logs_kept, fact, limits, now, judge):
+    """Who makes a container anew for a release throws its log away, unless that is kept elsewhere as well."""
+    host = run.channel("host", service.host)
+    everything = fact(containers.containers, host)
+    logs = fact(container_logs.in_containers, host, everything, logs_kept, int(limits.retention_days.number))
+    judge(retention.logs_of_every_day(logs, logs_kept.level, logs_kept.since, limits, now))

@@ -70,6 +70,15 @@ from lab.faults.host import (
     run_aged,
     run_failed,
 )
+from lab.faults.kept_logs import (
+    container_log_day_gone,
+    feed_twin,
+    journal_day_gone,
+    journal_out_of_sight,
+    journal_since,
+    journal_without_debug,
+    journald_setting,
+)
 from lab.faults.keys import api_key, key_inventory
 from lab.faults.logins import (
     auth_log_ended,
@@ -158,6 +167,7 @@ __all__ = [
     "certificate",
     "chain_of_scripts",
     "cold_reads",
+    "container_log_day_gone",
     "counters_off",
     "cron_job",
     "crontab_of_root",
@@ -176,6 +186,7 @@ __all__ = [
     "dump_added",
     "dump_of_day",
     "extension_dropped",
+    "feed_twin",
     "file_edited",
     "file_saved",
     "firewall",
@@ -192,7 +203,12 @@ __all__ = [
     "inodes_used_up",
     "invalid_index",
     "is_healthy",
+    "journal_day_gone",
     "journal_instead",
+    "journal_out_of_sight",
+    "journal_since",
+    "journal_without_debug",
+    "journald_setting",
     "key_inventory",
     "key_pairs",
     "listening",

@@ -136,7 +136,13 @@ def one_shot(service: str = "migrate") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def twin(service: str, log_driver: str = "json-file", say: str = "", options: tuple[str, ...] = ()) -> Iterator[None]:
+def twin(
+    service: str,
+    log_driver: str = "json-file",
+    say: str = "",
+    options: tuple[str, ...] = (),
+    log_options: tuple[str, ...] = ("max-size=10m", "max-file=3"),
+) -> Iterator[None]:
     """A second container of a service runs beside the stack, healthy, with this log driver; it prints ``say`` once.
 
     ``options`` are more of ``docker run``, and overrule those that a twin has anyway.
@@ -144,7 +150,7 @@ def twin(service: str, log_driver: str = "json-file", say: str = "", options: tu
     labels = {PROJECT_LABEL, f"{SERVICE_LABEL}={service}", f"{engine.BESIDE_LABEL}=twin"}
     given = ["--restart", "unless-stopped", "--memory", "32m", "--user", "nobody", "--log-driver", log_driver]
     if log_driver == "json-file":
-        given += ["--log-opt", "max-size=10m", "--log-opt", "max-file=3"]
+        given += [part for each in log_options for part in ("--log-opt", each)]
     given += ["--health-cmd", "true", "--health-interval", "1s", "--entrypoint", "/usr/bin/tini"]
     command = [*given, *(part for label in labels for part in ("--label", label)), *options, images.tag("base")]
     script = '[ -z "$0" ] || echo "$0"; exec sleep 3600'

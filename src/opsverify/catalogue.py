@@ -44,6 +44,8 @@ TargetKind = Literal[
     "keystore.keypairs",
     "logs.files",
     "logs.index",
+    "logs.journal",
+    "logs.containers",
     "replica",
     "vantage",
     "script.daily",

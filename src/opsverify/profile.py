@@ -20,7 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from opsverify.catalogue import Strict, TargetKind, Text, first_problem
 from opsverify.errors import UsageError
-from opsverify.stores import ApiKeys, Backups, Copy, KeyPairs, LogFiles, LogIndex, Scratch
+from opsverify.stores import (
+    ApiKeys,
+    Backups,
+    ContainerLogs,
+    Copy,
+    JournalLogs,
+    KeyPairs,
+    LogFiles,
+    LogIndex,
+    Scratch,
+)
 from opsverify.targets import (
     Cache,
     Database,
@@ -50,6 +60,7 @@ REFERENCES = (
     ("copy", "vault", "vault"),
     ("copy", "store", "backups"),
     ("service", "api", "api"),
+    ("logs", "service", "service"),
 )
 
 
@@ -86,7 +97,7 @@ class Profile(BaseModel):
     backups: list[Backups] = []
     copies: list[Copy] = []
     keystores: list[Annotated[ApiKeys | KeyPairs, Field(discriminator="role")]] = []
-    logs: list[Annotated[LogFiles | LogIndex, Field(discriminator="role")]] = []
+    logs: list[Annotated[LogFiles | LogIndex | JournalLogs | ContainerLogs, Field(discriminator="role")]] = []
     scratch: Scratch = Scratch()
     program: Program = Program()
     not_applicable: list[NotApplicable] = []
@@ -163,8 +174,10 @@ class Profile(BaseModel):
         match found:
             case Host():
                 return found.name
-            case Service() | Backups() | Script() | KeyPairs() | LogFiles():
+            case Service() | Backups() | Script() | KeyPairs() | LogFiles() | JournalLogs():
                 return found.host
+            case ContainerLogs():
+                return self.place("service", found.service)
             case Database(via=str(via)) | Cache(via=str(via)):
                 return via
             case Replica() | ApiKeys(database=str()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -127,6 +127,44 @@ class LogIndex(Endpoint):
     index: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*\*$")]
     level: Text = "DEBUG"
     since: Day | None = None
+
+
+Syslog = Literal["EMERG", "ALERT", "CRIT", "ERR", "WARNING", "NOTICE", "INFO", "DEBUG"]
+
+
+class JournalLogs(Strict):
+    """Detailed logs that a host keeps in the journal of systemd alone, under the name of their program.
+
+    ``identifier`` is what ``journalctl -t`` knows it by, ``level`` the priority of the entries that make them detailed;
+    ``since`` and ``timeout_s`` as for files.
+    """
+
+    name: Name
+    role: Literal["journal"]
+    host: Name
+    identifier: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:@/-]*$")]
+    level: Syslog = "DEBUG"
+    since: Day | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120
+
+    @property
+    def priority(self) -> int:
+        """The number of the level, 0 (EMERG) to 7 (DEBUG)."""
+        return get_args(Syslog).index(self.level)
+
+
+class ContainerLogs(Strict):
+    """Detailed logs that the Docker engine alone keeps of the containers of a ``service``, JSON lines each.
+
+    ``level``, ``since`` and ``timeout_s`` as for files.
+    """
+
+    name: Name
+    role: Literal["containers"]
+    service: Name
+    level: Text = "DEBUG"
+    since: Day | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120
 
 
 class Scratch(Strict):

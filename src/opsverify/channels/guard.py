@@ -58,8 +58,9 @@ def _only(*patterns: str) -> Callable[[Words], bool]:
 
 PATH = r"/[^\s]*"
 UNIT = r"[A-Za-z0-9@_][A-Za-z0-9@._:\\-]*"
+ENGINE_AT = r"(http://(127\.0\.0\.1|localhost):\d+|--unix-socket /\S+ http://localhost)(/v1\.\d+)?"
 ENGINE = (
-    r"(http://(127\.0\.0\.1|localhost):\d+|--unix-socket /\S+ http://localhost)(/v1\.\d+)?"
+    rf"{ENGINE_AT}"
     r"/(_ping|version|containers/json\?all=true|containers/[A-Za-z0-9_.-]+/json"
     r"|containers/[A-Za-z0-9_.-]+/stats\?stream=false(&one-shot=(true|false))?"
     r"|containers/[A-Za-z0-9_.-]+/logs\?stdout=true&stderr=true&timestamps=true&tail=\d{1,4}|images/[A-Za-z0-9_.:@-]+/json)"
@@ -112,7 +113,12 @@ COMMANDS: dict[str, Callable[[Words], bool]] = {
     ),
     "systemd-tmpfiles": _only("--cat-config --no-pager"),  # anything else creates or removes
     # -n takes the next word only where that is a number; any other would be an option of its own, say --rotate.
-    "journalctl": _only(r"--no-pager( -n \d+| (-o|-t|-u|--since|--until) \S+| --(since|until|output(-fields)?)=\S+)*"),
+    "journalctl": _only(
+        r"--no-pager( -n \d+| -p [0-7]\.\.[0-7]| (-o|-t|-u|--since|--until) \S+"
+        r"| --(since|until|output(-fields)?)=\S+)*",
+        "--disk-usage",
+    ),
+    "systemd-analyze": _only(r"--no-pager cat-config systemd/journald\.conf"),
     "dpkg-query": _without("--admindir", "--root"),
     # rpm --pipe and --define run commands; apt-get -o and openssl -out undo what keeps them from changing anything.
     "rpm": _only(r"-q[ailf]*( --quiet| --(queryformat|qf)=\S+)*( [^-\s]\S*)*"),
@@ -121,7 +127,12 @@ COMMANDS: dict[str, Callable[[Words], bool]] = {
     "openssl": _only(
         rf"x509 -in {PATH} -noout( -(subject|issuer|dates|startdate|enddate|serial|fingerprint|sha256|text|pubkey))*"
     ),
-    "curl": _only(rf"--silent --show-error --max-time \d+ --write-out %\{{http_code\}} {ENGINE}"),
+    "curl": _only(
+        rf"--silent --show-error --max-time \d+ --write-out %\{{http_code\}} {ENGINE}",
+        # All of a log since a moment, into a pipeline that counts it.
+        rf"--silent --show-error --fail --max-time \d+ {ENGINE_AT}"
+        r"/containers/[A-Za-z0-9_.-]+/logs\?stdout=true&stderr=true&timestamps=true&since=\d{10}",
+    ),
     # -n reads a script and runs nothing of it.
     "bash": _only(rf"-n {PATH}"),
     "sh": _only(rf"-n {PATH}"),

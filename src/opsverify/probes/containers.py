@@ -76,6 +76,8 @@ class Container:
     log_driver: str
     oneoff: bool = False
     confinement: Confinement | None = None
+    log_options: tuple[tuple[str, str], ...] = ()
+    log_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ def parse_inspect(data: dict[str, Any]) -> Container:
             log_driver=configuration["LogConfig"]["Type"],
             oneoff=labels.get("com.docker.compose.oneoff") == "True",
             confinement=parse_confinement(data),
+            log_options=tuple(sorted((configuration["LogConfig"].get("Config") or {}).items())),
+            log_path=data.get("LogPath") or "",
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnansweredError(
@@ -294,13 +298,23 @@ def _engine(host: Host, path: str) -> Any:
         raise UnansweredError(f"host {host.name}: the Docker engine's answer to {path} is no JSON: {error}") from None
 
 
-def _ask(host: Host, path: str) -> bytes:
+def address(host: Host, path: str) -> list[str]:
+    """A path of the engine's API as words for curl.
+
+    Raises:
+        UnansweredError: the profile does not say where the API is.
+    """
     api = host.spec.docker_api
     if api is None:
         raise UnansweredError(f"host {host.name}: the profile says no docker_api for it")
-    where = ["--unix-socket", api.removeprefix("unix://"), "http://localhost"] if api.startswith("unix:") else [api]
-    asked = ["curl", "--silent", "--show-error", "--max-time", "9", "--write-out", "%{http_code}", *where]
-    answer = raw_output(host, shlex.join(asked) + shlex.quote(path))
+    if api.startswith("unix:"):
+        return ["--unix-socket", api.removeprefix("unix://"), f"http://localhost{path}"]
+    return [f"{api}{path}"]
+
+
+def _ask(host: Host, path: str) -> bytes:
+    asked = ["curl", "--silent", "--show-error", "--max-time", "9", "--write-out", "%{http_code}"]
+    answer = raw_output(host, shlex.join([*asked, *address(host, path)]))
     body, status = answer[:-3], answer[-3:].decode(errors="replace")
     if status != "200":
         raise (_GoneError if status == "404" else UnansweredError)(

@@ -59,13 +59,14 @@ def in_files(host: Host, logs: stores.LogFiles) -> LogDays:
         for some in _batches(readable):
             more, lines = _counted(host, some, "", logs.timeout_s)
             undecoded += lines
-            _add(entries, more)
-            _add(detailed, _counted(host, some, logs.level, logs.timeout_s)[0])
+            add(entries, more)
+            add(detailed, _counted(host, some, logs.level, logs.timeout_s)[0])
     unread = tuple(each.path for each in files if each not in readable)
     return LogDays(entries, detailed, undecoded, unread, len(readable), "files")
 
 
-def _add(days: dict[date, int], more: Mapping[date, int]) -> None:
+def add(days: dict[date, int], more: Mapping[date, int]) -> None:
+    """Count more entries of days."""
     for day, count in more.items():
         days[day] = days.get(day, 0) + count
 
@@ -80,7 +81,17 @@ def _batches(files: Sequence[StoredFile]) -> list[list[StoredFile]]:
 
 def _counted(host: Host, files: Sequence[StoredFile], level: str, timeout_s: float) -> tuple[dict[date, int], int]:
     """Entries by day in some files, of one level or (empty) of all; and the lines that are no entries."""
-    commands = [["zcat", "-f", "--", *(each.path for each in files)]]
+    commands = [["zcat", "-f", "--", *(each.path for each in files)], *counting(level)]
+    result = host.run(" | ".join(shlex.join(each) for each in commands), timeout_s=timeout_s)
+    if result.rc != 0 or result.stderr.strip():
+        said = result.stderr.strip() or f"status {result.rc}"
+        raise UnansweredError(f"asked for the days in {len(files)} files, it said: {said[:300]}")
+    return parse_days(result.stdout_bytes.decode("utf-8", "backslashreplace"))
+
+
+def counting(level: str) -> list[list[str]]:
+    """The commands of a pipeline that count lines by their day, for `parse_days`; of one level or (empty) of all."""
+    commands = []
     if level:
         commands.append(
             ["grep", "-aE", "-e", f'{MEMBERS}[[:space:]]*"level"[[:space:]]*:[[:space:]]*"{_literal(level)}"']
@@ -90,12 +101,7 @@ def _counted(host: Host, files: Sequence[StoredFile], level: str, timeout_s: flo
     commands.append(["grep", "-aoE", "-e", r'"timestamp"[[:space:]]*:[[:space:]]*"[0-9-]{10}', "-e", "^.$"])
     commands.append(["grep", "-aoE", "-e", "[0-9-]{10}$", "-e", "^.$"])
     commands.append(["uniq", "-c"])
-    question = " | ".join(shlex.join(each) for each in commands)
-    result = host.run(question.replace("%", "%%"), timeout_s=timeout_s)
-    if result.rc != 0 or result.stderr.strip():
-        said = result.stderr.strip() or f"status {result.rc}"
-        raise UnansweredError(f"asked for the days in {len(files)} files, it said: {said[:300]}")
-    return parse_days(result.stdout_bytes.decode("utf-8", "backslashreplace"))
+    return commands
 
 
 def _literal(text: str) -> str:
@@ -138,9 +144,9 @@ def in_index(elasticsearch: WebChannel, index: str, level: str, oldest: date) ->
     entries: dict[date, int] = {}
     detailed: dict[date, int] = {}
     for name, (day, count) in named.items():
-        _add(entries, {day: count})
+        add(entries, {day: count})
         if count and day >= oldest:
-            _add(detailed, {day: _count(elasticsearch, name, level)})
+            add(detailed, {day: _count(elasticsearch, name, level)})
     return LogDays(entries, detailed, 0, unread, len(named), "indices")
 
 

@@ -1,6 +1,18 @@
 """The faults that turn a requirement red, and the near misses that must not: data for test_faults.py."""
 
-from tests.lab.cases import access, backup, health, host, people, performance, restore, retention, security, services
+from tests.lab.cases import (
+    access,
+    backup,
+    health,
+    host,
+    kept_logs,
+    people,
+    performance,
+    restore,
+    retention,
+    security,
+    services,
+)
 from tests.lab.cases.kinds import Fault, NearMiss
 
 FAULTS = [
@@ -14,6 +26,7 @@ FAULTS = [
     *backup.FAULTS,
     *restore.FAULTS,
     *retention.FAULTS,
+    *kept_logs.FAULTS,
 ]
 NEAR_MISSES = [
     *access.NEAR_MISSES,
@@ -26,6 +39,7 @@ NEAR_MISSES = [
     *backup.NEAR_MISSES,
     *restore.NEAR_MISSES,
     *retention.NEAR_MISSES,
+    *kept_logs.NEAR_MISSES,
 ]
 
 __all__ = ["FAULTS", "NEAR_MISSES", "Fault", "NearMiss"]

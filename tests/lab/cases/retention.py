@@ -8,6 +8,8 @@ from tests.lab.cases.kinds import Fault, NearMiss
 EVERYWHERE_UNKNOWN = {
     "CAP-STO-03-application": "error",
     "CAP-STO-03-searchable": "error",
+    "CAP-STO-03-settlement": "error",
+    "CAP-STO-03-quotes": "error",
     "CAP-STO-05-nightly": "error",
 }
 
