@@ -9,7 +9,7 @@ import pytest
 
 from opsverify.errors import UsageError
 from opsverify.profile import LoadedProfile
-from opsverify.stores import ApiKeys, KeyPairs, LogFiles, LogIndex
+from opsverify.stores import ApiKeys, ContainerLogs, JournalLogs, KeyPairs, LogFiles, LogIndex
 from tests.unit.test_profile import load_text
 
 STORES = """
@@ -22,6 +22,10 @@ administrators = ["alice"]
 [[vaults]]
 name = "far"
 connection = "ssh://ops@far.example"
+[[services]]
+name = "feed"
+role = "feed"
+host = "node"
 [[databases]]
 name = "pg"
 address = "127.0.0.1:5432"
@@ -72,6 +76,16 @@ role = "index"
 url = "http://127.0.0.1:9200"
 index = "app-*"
 level = "TRACE"
+[[logs]]
+name = "journal"
+role = "journal"
+host = "node"
+identifier = "settlement"
+level = "INFO"
+[[logs]]
+name = "engine"
+role = "containers"
+service = "feed"
 """
 
 
@@ -88,10 +102,11 @@ def whole(tmp_path: Path) -> LoadedProfile:
 def test_each_is_of_the_kind_that_its_role_says(whole: LoadedProfile) -> None:
     profile = whole.profile
     assert [type(each) for each in profile.keystores] == [ApiKeys, ApiKeys, KeyPairs]
-    assert [type(each) for each in profile.logs] == [LogFiles, LogIndex]
-    assert [each.level for each in profile.logs] == ["DEBUG", "TRACE"]
+    assert [type(each) for each in profile.logs] == [LogFiles, LogIndex, JournalLogs, ContainerLogs]
+    assert [each.level for each in profile.logs] == ["DEBUG", "TRACE", "INFO", "DEBUG"]
     assert profile.names("keystore.api", "keystore.keypairs") == ["keys", "signed", "pairs"]
     assert profile.names("logs.index") == ["index"]
+    assert [each.priority for each in profile.logs if isinstance(each, JournalLogs)] == [6]
     assert profile.names("host") == ["node"], "a vault is no host to verify"
     assert profile.backups[0].since == date(2026, 1, 31)
     assert profile.databases[0].administrators == ["postgres"]
@@ -105,6 +120,8 @@ def test_each_is_of_the_kind_that_its_role_says(whole: LoadedProfile) -> None:
         ("keystore.keypairs", "pairs", "node"),
         ("logs", "files", "node"),
         ("logs", "index", "logs-index"),
+        ("logs.journal", "journal", "node"),
+        ("logs.containers", "engine", "node"),
         ("backups", "nightly", "node"),
     ],
 )
@@ -129,6 +146,9 @@ PRODUCTION = 'production = { provider = "us", host = "node", path = "/data" }'
         ('role = "keypairs"', 'role = "pairs"', "keystores.2: "),
         ('host = "node"\npath', 'host = "nod"\npath', "keystore pairs: host: 'nod' is no host"),
         ('host = "node"\nfolder', 'host = "nod"\nfolder', "logs files: host: 'nod' is no host"),
+        ('service = "feed"', 'service = "fed"', "logs engine: service: 'fed' is no service"),
+        ('"settlement"', '"--rotate"', "logs.2.journal.identifier: String should match pattern"),
+        ('level = "INFO"', 'level = "TRACE"', "logs.2.journal.level: Input should be 'EMERG', "),
         ('"app-*"', '"app"', "logs.1.index.index: String should match pattern"),
         (PRODUCTION, PRODUCTION.replace(', path = "/data"', ""), "expected host and path, or neither"),
         (PRODUCTION, PRODUCTION.replace('"node"', '"nod"'), "backups nightly: production.host: 'nod' is no host"),

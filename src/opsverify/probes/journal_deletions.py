@@ -14,7 +14,7 @@ from math import inf, isinf
 from opsverify.errors import UnansweredError
 from opsverify.probes.deleters import Deleters, in_folders
 from opsverify.probes.deletions import Deleter, not_followed
-from opsverify.probes.journals import Journal
+from opsverify.probes.journals import CONFIGURATION, Journal
 from opsverify.probes.named_finds import that_may_match
 from opsverify.probes.schedules import Schedule
 from opsverify.probes.shell_facts import Followed
@@ -22,7 +22,6 @@ from opsverify.probes.shell_values import ANY, known, shown
 from opsverify.probes.systemd_units import DAY, parse_span
 
 MONTH = "1month"  # MaxFileSec, unless it is set
-CONFIGURATION = "journald.conf"
 # Names of its files: the one that is written to, an archived one, that of a user, and one that was not ended well.
 FILES = (
     "system.journal",

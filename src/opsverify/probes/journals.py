@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -18,6 +18,7 @@ from opsverify.probes.systemd_units import parse_size, parse_span
 FOLDER = "/var/log/journal"
 FOLDERS = (FOLDER, "/run/log/journal")
 IN_MEMORY = ("tmpfs", "ramfs")
+CONFIGURATION, FILE = "journald.conf", re.compile(r"# (/\S+\.conf)")
 SECTION, SETTING = re.compile(r"\[([^\]]+)\]"), re.compile(r"([A-Za-z]+)\s*=\s*(.*?)\s*")
 NO_FILES = "No journal files were found."
 # Only what journald itself says of an entry is asked for: what the program wrote could be made to look like it.
@@ -197,30 +198,41 @@ def journal(host: Host, identifier: str) -> Journal:
 def parse_settings(text: str) -> dict[str, Setting]:
     """The settings of the section Journal, from all files of journald.conf in the order in which they are read.
 
-    The last one holds. journald passes over a value that is empty or that it does not understand, and an earlier one
-    stays in force; so a value is only taken where it is understood here too, and an empty one is passed over.
+    The last one holds. journald passes over an empty value, and an earlier one stays in force (seen with 252).
 
     Raises:
         UnansweredError: a line is none of such a file, or a value that matters is not understood.
     """
     found: dict[str, Setting] = {}
-    where, section = "journald.conf", ""
-    for line in re.sub(r"\\\n", " ", text).splitlines():
-        begin = re.fullmatch(r"# (/\S+\.conf)", line)
+    where, section = CONFIGURATION, ""
+    for line in _joined(text):
+        begin = FILE.fullmatch(line)
         if begin:
             where, section = begin[1], ""
-        stripped = line.strip()
-        if not stripped or stripped[0] in "#;":
+        if not line or line[0] in "#;":
             continue
-        heading, setting = SECTION.fullmatch(stripped), SETTING.fullmatch(stripped)
+        heading, setting = SECTION.fullmatch(line), SETTING.fullmatch(line)
         if heading:
             section = heading[1]
-        elif setting is None:
+        elif setting is None or not section:  # it may be a comment that looks like the begin of a file
             raise UnansweredError(f"{where}: this line is not understood: {line[:200]!r}")
         elif section == "Journal" and setting[2]:
             _understood(where, setting[1], setting[2])
             found[setting[1]] = Setting(setting[2], where)
     return found
+
+
+def _joined(text: str) -> Iterator[str]:
+    """The lines without blanks around them; one that ends in a backslash goes on in the next that is no comment."""
+    begun = ""
+    for line in map(str.strip, text.split("\n")):
+        if line[:1] in ("#", ";"):
+            yield line
+        elif line.endswith("\\"):
+            begun += f"{line[:-1]} "
+        else:
+            yield (begun + line).strip()
+            begun = ""
 
 
 def _understood(where: str, key: str, value: str) -> None:
