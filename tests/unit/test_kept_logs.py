@@ -176,10 +176,13 @@ def test_the_answers_of_a_real_journal() -> None:
 # ---- what deletes in a journal
 
 
+FILE = "/var/log/journal/1af451b61ab44971b851a67d8d536666/system.journal"
+
+
 def journal(filesystem: str = "ext4", used: float = 8 * MIB, age: float | None = 35, **settings: str) -> Journal:
     found = {key: Setting(value, "/etc/x.conf") for key, value in settings.items()}
     oldest = None if age is None else NOW - timedelta(days=age)
-    return Journal(found, ("/var/log/journal",), filesystem, 100 * GIB, 50 * GIB, used, 1, oldest)
+    return Journal(found, ("/var/log/journal",), filesystem, 100 * GIB, 50 * GIB, used, (FILE,), oldest)
 
 
 def schedule(*commands: str, texts: dict[str, str] | None = None) -> Schedule:
@@ -235,6 +238,8 @@ def test_journald_keeps_the_age_less_the_span_of_a_file(settings: dict[str, str]
         ("find /var/log -name '*.gz' -o -mtime +7 -delete", [8]),
         ("find /var/log -name '*.journal' -mtime +7 -delete", [8]),
         ("find /var/log/journal -name 'system@*' -mtime +40 | xargs rm", [41]),
+        ("find /var/log -maxdepth 1 -name 'jour*' -exec rm -rf {} +", [0]),
+        ("find /var/log/journal -name '1af4*' -mtime +7 -exec rm -rf {} +", [8]),
         ("rm -rf /var/log/journal/*", [None]),
     ],
 )
@@ -318,6 +323,7 @@ def test_a_log_driver_bounds_by_size_or_not_at_all(
         ("truncate -s 0 /var/lib/docker/containers/*/*-json.log", [None]),
         ("find /var/lib/docker/containers -name '*.log' -mtime +7 -delete", [8]),
         ("find /var/lib/docker -name '*.tmp.gz' -mtime +7 -delete", []),
+        ("find /var/lib/docker -maxdepth 2 -name 'contain*' -exec rm -r {} +", [0]),
         ("rm -rf /var/lib/docker/tmp", []),
     ],
 )

@@ -83,8 +83,8 @@ def of_containers(found: Sequence[Container], service: str, schedule: Schedule) 
     folders = [f"{DATA}/{each.id}" for each in found]
     folders += [posixpath.dirname(each.log_path) for each in found if each.log_path.startswith("/")]
     names = [f"{each.id}{name}" for each in found for name in ("-json.log", "-json.log.1", "-json.log.1.gz")]
-    narrowed = replace(schedule, followed=that_may_match(schedule.followed, names))
-    in_folder = in_folders(narrowed, tuple(dict.fromkeys(folders)))
+    followed = that_may_match(schedule.followed, folders, names)
+    in_folder = in_folders(replace(schedule, followed=followed), tuple(dict.fromkeys(folders)))
     drivers = tuple(_by_driver(each) for each in found)
     return Deleters((*drivers, *in_folder.found), in_folder.elsewhere, {**in_folder.seen, "containers": len(found)})
 

@@ -22,15 +22,8 @@ from opsverify.probes.shell_values import ANY, known, shown
 from opsverify.probes.systemd_units import DAY, parse_span
 
 MONTH = "1month"  # MaxFileSec, unless it is set
-# Names of its files: the one that is written to, an archived one, that of a user, and one that was not ended well.
-FILES = (
-    "system.journal",
-    "system@0-1-2.journal",
-    "user-1000.journal",
-    "user-1000@0-1-2.journal",
-    "system@0-1.journal~",
-)
-NO_AGE = ("--vacuum-size", "--vacuum-files")
+# Names of files as journald begins them: an archived one, that of a user, and one that was not ended well.
+NAMES = ("system@0-1-2.journal", "user-1000.journal", "user-1000@0-1-2.journal", "system@0-1.journal~")
 
 
 def of_journal(schedule: Schedule, journal: Journal) -> Deleters:
@@ -38,7 +31,8 @@ def of_journal(schedule: Schedule, journal: Journal) -> Deleters:
 
     Not its bound by size, which every journal has (`rules.journal`).
     """
-    in_folder = in_folders(replace(schedule, followed=that_may_match(schedule.followed, FILES)), journal.folders)
+    followed = that_may_match(schedule.followed, [*journal.folders, *journal.files], NAMES)
+    in_folder = in_folders(replace(schedule, followed=followed), journal.folders)
     vacuumed, elsewhere = vacuums(schedule.followed, journal)
     found = (*in_folder.found, *_by_journald(journal), *vacuumed)
     seen = {**in_folder.seen, "settings of journald": len(journal.settings)}
@@ -86,14 +80,12 @@ def vacuums(followed: Followed, journal: Journal) -> tuple[tuple[Deleter, ...], 
 def _vacuum(where: str, way: tuple[str, ...], journal: Journal) -> list[Deleter]:
     what, found = shown(" ".join(way)), []
     for index, word in enumerate(way[1:], 1):
-        option, given, value = word.partition("=")
+        _, given, value = word.partition("=")
         if word.startswith(ANY) and not way[index - 1].startswith("-"):
             found.append(Deleter(where, what, None, "which options it is given cannot be told"))
-        elif (
-            len(option) > len("--v") and "--vacuum-time".startswith(option) and option not in ("--vacuum-", "--vacuum")
-        ):
+        elif word.startswith("--vacuum-t"):
             found.append(_by_age(where, what, value if given else "".join(way[index + 1 : index + 2]), journal))
-        elif any(each.startswith(option) for each in NO_AGE) and option.startswith("--va"):
+        elif word.startswith("--va"):  # by size or by number of files; options may be cut short
             found.append(Deleter(where, what, None))
     return found
 

@@ -31,9 +31,9 @@ GIB = 1024.0**3
 
 @dataclass(frozen=True)
 class JournalFiles:
-    """The files that may be the journal's: how many of them may be read, and those that may not."""
+    """The files that may be the journal's: those that the account may read, and those that it may not."""
 
-    readable: int
+    readable: tuple[str, ...]
     unreadable: tuple[str, ...]
 
 
@@ -50,7 +50,7 @@ class Journal:
     """What bounds a journal: its settings by key, and what it uses.
 
     ``folders`` are the names of its folder, ``filesystem`` the kind that this lies on (empty: there is no such folder),
-    ``size`` and ``available`` the bytes of that. ``used`` are the bytes of ``files`` files; ``oldest`` is the moment of
+    ``size`` and ``available`` the bytes of that. ``used`` are the bytes of its ``files``; ``oldest`` is the moment of
     the program's oldest entry.
     """
 
@@ -60,7 +60,7 @@ class Journal:
     size: float
     available: float
     used: float
-    files: int
+    files: tuple[str, ...]
     oldest: datetime | None
 
     def span(self, key: str, default: str) -> float:
@@ -109,7 +109,7 @@ def in_journal(host: Host, logs: stores.JournalLogs, days: int) -> LogDays:
         entries = _counted(host, f"{ENTRIES} {shlex.quote(logs.identifier)} --since=@{since}", logs.timeout_s)
         level = f"-p {logs.priority}..{logs.priority}"
         detailed = _counted(host, f"{ENTRIES} {shlex.quote(logs.identifier)} {level} --since=@{since}", logs.timeout_s)
-    return LogDays(entries, detailed, 0, files.unreadable, files.readable, "files of the journal")
+    return LogDays(entries, detailed, 0, files.unreadable, len(files.readable), "files of the journal")
 
 
 def _counted(host: Host, entries: str, timeout_s: float) -> dict[date, int]:
@@ -165,14 +165,13 @@ def parse_files(text: str) -> JournalFiles:
     Raises:
         UnansweredError: an entry is not understood.
     """
-    readable, unreadable = 0, []
+    found: dict[str, list[str]] = {"r": [], "n": []}
     for entry in text.split("\0")[:-1]:
         may, tab, path = entry.partition("\t")
-        if may not in ("r", "n") or not tab:
+        if may not in found or not tab:
             raise UnansweredError(f"find: this entry is not understood: {entry[:200]!r}")
-        readable += may == "r"
-        unreadable += [path] if may == "n" else []
-    return JournalFiles(readable, tuple(unreadable))
+        found[may].append(path)
+    return JournalFiles(tuple(found["r"]), tuple(found["n"]))
 
 
 def journal(host: Host, identifier: str) -> Journal:

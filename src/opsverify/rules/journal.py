@@ -30,7 +30,7 @@ def journal_deletes_nothing_too_early(
     """
     first = days_to_judge(int(limits.retention_days.number), since, now)[0]
     told = (
-        f"{journal.used / MIB:.1f} of {journal.limit / MIB:.1f} MiB used, {journal.files} files, "
+        f"{journal.used / MIB:.1f} of {journal.limit / MIB:.1f} MiB used, {len(journal.files)} files, "
         f"oldest entry {f'{journal.oldest:%Y-%m-%d %H:%M} UTC' if journal.oldest else 'none'}"
     )
     bound = f"the bound by size ({journal.shown(*BOUNDS)})"
@@ -49,4 +49,4 @@ def _begun(journal: Journal) -> bool:
     """Whether the journal is so large, or of so many files, that its bounds may have deleted already."""
     a_file = journal.bytes("SystemMaxFileSize", 0)
     most_files = journal.bytes("SystemMaxFiles", 100)
-    return journal.used >= min(journal.limit * BEGUN, journal.limit - a_file) or 0 < most_files <= journal.files
+    return journal.used >= min(journal.limit * BEGUN, journal.limit - a_file) or 0 < most_files <= len(journal.files)
