@@ -25,7 +25,8 @@ def test_log_indices_hold_every_day(logs_kept, fact, limits, now, judge):
 @pytest.mark.requirement("CAP-STO-02", on="logs.journal")
 def test_journal_holds_every_day(host, logs_kept, fact, limits, now, judge):
     """A journal is bounded by size: it forgets without a word, and on the days with most to tell the soonest."""
-    logs = fact(journals.in_journal, host, logs_kept, int(limits.retention_days.number))
+    oldest = retention.days_to_judge(int(limits.retention_days.number), logs_kept.since, now)[0]
+    logs = fact(journals.in_journal, host, logs_kept, oldest)
     judge(retention.logs_of_every_day(logs, logs_kept.level, logs_kept.since, limits, now))
 
 
@@ -34,5 +35,6 @@ def test_container_logs_hold_every_day(run, service, logs_kept, fact, limits, no
     """Who makes a container anew for a release throws its log away, unless that is kept elsewhere as well."""
     host = run.channel("host", service.host)
     everything = fact(containers.containers, host)
-    logs = fact(container_logs.in_containers, host, everything, logs_kept, int(limits.retention_days.number))
+    oldest = retention.days_to_judge(int(limits.retention_days.number), logs_kept.since, now)[0]
+    logs = fact(container_logs.in_containers, host, everything, logs_kept, oldest)
     judge(retention.logs_of_every_day(logs, logs_kept.level, logs_kept.since, limits, now))

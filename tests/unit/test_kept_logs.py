@@ -394,7 +394,7 @@ THE_DAY = date(2026, 11, 6)
 def test_entries_of_a_container_are_counted_by_their_own_stamps(
     engine: Callable[..., Host], container: Container, body: bytes, entries: int, detailed: int, undecoded: int
 ) -> None:
-    found = in_containers(engine(body), (container,), LOGS, 30)
+    found = in_containers(engine(body), (container,), LOGS, THE_DAY)
     assert found.entries == ({THE_DAY: entries} if entries else {})
     assert found.detailed == ({THE_DAY: detailed} if detailed else {})
     assert (found.undecoded, found.sources) == (undecoded, 1)
@@ -413,7 +413,7 @@ def test_a_log_that_is_not_given_in_full_is_an_error(
 ) -> None:
     here = engine(frame(f"{line()}\n"), status, Connection="close", **headers)
     with pytest.raises(UnansweredError, match=said):
-        in_containers(here, (container,), replace_timeout(3), 30)
+        in_containers(here, (container,), replace_timeout(3), THE_DAY)
 
 
 def replace_timeout(seconds: float) -> ContainerLogs:
@@ -426,9 +426,9 @@ def test_a_log_that_is_too_long_is_an_error(
     monkeypatch.setattr("opsverify.probes.container_logs.MOST_BYTES", 100_000)
     here = engine(frame(f"{line()}\n") * 50_000)
     with pytest.raises(UnansweredError, match="more than the 100000 bytes"):
-        in_containers(here, (container,), LOGS, 30)
+        in_containers(here, (container,), LOGS, THE_DAY)
 
 
 def test_a_service_without_a_container_has_no_days() -> None:
     host: Any = SimpleNamespace(name="here", spec=SimpleNamespace(compose_project=None))
-    assert in_containers(host, (), LOGS, 30).entries == {}
+    assert in_containers(host, (), LOGS, THE_DAY).entries == {}

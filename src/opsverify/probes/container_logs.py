@@ -6,11 +6,12 @@ announces that, but it shows in the days.
 
 from __future__ import annotations
 
+import calendar
 import posixpath
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from math import inf
 
 from opsverify import stores
@@ -32,15 +33,15 @@ RECORD = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9.]+(Z|[+-][0-9]{2}:[
 DATA = "/var/lib/docker/containers"  # also where it is a link to another place
 
 
-def in_containers(host: Host, everything: tuple[Container, ...], logs: stores.ContainerLogs, days: int) -> LogDays:
-    """The days in the logs of a service's containers, of the last ``days`` and a little more; counted on the host.
+def in_containers(host: Host, everything: tuple[Container, ...], logs: stores.ContainerLogs, oldest: date) -> LogDays:
+    """The days in the logs of a service's containers, from ``oldest`` on; counted on the host.
 
     A line counts for a day by its own time stamp, as in files.
 
     Raises:
         UnansweredError: the engine does not give a log, or more of it than is read.
     """
-    since = int(datetime.now(UTC).timestamp() // 86400 - days - 1) * 86400
+    since = calendar.timegm(oldest.timetuple())
     entries: dict[date, int] = {}
     detailed: dict[date, int] = {}
     undecoded = 0

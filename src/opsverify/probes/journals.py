@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -94,8 +95,8 @@ class Journal:
         return max(min(most, self.used + max(self.available - free, 0)), least)
 
 
-def in_journal(host: Host, logs: stores.JournalLogs, days: int) -> LogDays:
-    """The days of a program's entries in the journal, of the last ``days`` and a little more.
+def in_journal(host: Host, logs: stores.JournalLogs, oldest: date) -> LogDays:
+    """The days of a program's entries in the journal, from ``oldest`` on.
 
     They are counted on the host. A journal that the account may not read in full makes journalctl show fewer entries
     and perhaps a hint; so files that it may not read are looked for, and any hint is taken for a refusal.
@@ -103,7 +104,7 @@ def in_journal(host: Host, logs: stores.JournalLogs, days: int) -> LogDays:
     Raises:
         UnansweredError: the journal cannot be read, or not in full.
     """
-    since = int(datetime.now(UTC).timestamp() // 86400 - days - 1) * 86400
+    since = calendar.timegm(oldest.timetuple())
     with about(f"host {host.name}: the journal"):
         files = _files(host)
         entries = _counted(host, f"{ENTRIES} {shlex.quote(logs.identifier)} --since=@{since}", logs.timeout_s)
