@@ -167,7 +167,10 @@ def test_the_answers_of_a_real_journal() -> None:
     assert parse_usage("Archived and active journals take up 8.0M in the file system.\n") == 8 * MIB
     assert parse_usage("Archived and active journals take up 0B in the file system.\n") == 0
     assert parse_filesystem("overlayfs|4096|66053021|19306925\n") == ("overlayfs", 270553174016, 79081164800)
-    assert parse_files("r\t/a/system.journal\0n\t/a/user-7.journal\0").unreadable == ("/a/user-7.journal",)
+    both = "r\t/a/system.journal\0{}\t/a/user-7.journal\0"
+    assert parse_files(both.format("r")) == ("/a/system.journal", "/a/user-7.journal")
+    with pytest.raises(UnansweredError, match=r"1 of its files may not be read, such as /a/user-7\.journal"):
+        parse_files(both.format("n"))
     oldest = "__CURSOR=s=a3;i=1;b=1\n__REALTIME_TIMESTAMP=1792368300000000\n__MONOTONIC_TIMESTAMP=300000000\n"
     assert parse_oldest(oldest) == datetime(2026, 10, 19, 0, 5, tzinfo=UTC)
     assert parse_oldest("") is None

@@ -31,14 +31,6 @@ GIB = 1024.0**3
 
 
 @dataclass(frozen=True)
-class JournalFiles:
-    """The files that may be the journal's: those that the account may read, and those that it may not."""
-
-    readable: tuple[str, ...]
-    unreadable: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Setting:
     """What one key of journald.conf is set to, and the file that says so last."""
 
@@ -98,8 +90,8 @@ class Journal:
 def in_journal(host: Host, logs: stores.JournalLogs, oldest: date) -> LogDays:
     """The days of a program's entries in the journal, from ``oldest`` on.
 
-    They are counted on the host. A journal that the account may not read in full makes journalctl show fewer entries
-    and perhaps a hint; so files that it may not read are looked for, and any hint is taken for a refusal.
+    They are counted on the host. Where the account may not read all of a journal, journalctl shows fewer entries, with
+    a hint or without one; so the files are looked at first, and any hint is taken for a refusal.
 
     Raises:
         UnansweredError: the journal cannot be read, or not in full.
@@ -110,7 +102,7 @@ def in_journal(host: Host, logs: stores.JournalLogs, oldest: date) -> LogDays:
         entries = _counted(host, f"{ENTRIES} {shlex.quote(logs.identifier)} --since=@{since}", logs.timeout_s)
         level = f"-p {logs.priority}..{logs.priority}"
         detailed = _counted(host, f"{ENTRIES} {shlex.quote(logs.identifier)} {level} --since=@{since}", logs.timeout_s)
-    return LogDays(entries, detailed, 0, files.unreadable, len(files.readable), "files of the journal")
+    return LogDays(entries, detailed, 0, (), len(files), "files of the journal")
 
 
 def _counted(host: Host, entries: str, timeout_s: float) -> dict[date, int]:
@@ -143,11 +135,11 @@ def parse_counts(text: str) -> dict[date, int]:
     return days
 
 
-def _files(host: Host) -> JournalFiles:
-    """The journal's files, and whether the account may read them.
+def _files(host: Host) -> tuple[str, ...]:
+    """The paths of the journal's files.
 
     Raises:
-        UnansweredError: a folder of them may not be looked into.
+        UnansweredError: one of them may not be read, or a folder of them not be looked into.
     """
     shown = r"\t%p\0"
     named = ["-regex", r".*\.journal~?"]
@@ -160,11 +152,11 @@ def _files(host: Host) -> JournalFiles:
     return parse_files(bytes(result.stdout_bytes).decode("utf-8", "backslashreplace"))
 
 
-def parse_files(text: str) -> JournalFiles:
+def parse_files(text: str) -> tuple[str, ...]:
     """Parse what `_files` asks for: readable or not, and path, ended by NUL.
 
     Raises:
-        UnansweredError: an entry is not understood.
+        UnansweredError: a file may not be read, or an entry is not understood.
     """
     found: dict[str, list[str]] = {"r": [], "n": []}
     for entry in text.split("\0")[:-1]:
@@ -172,7 +164,9 @@ def parse_files(text: str) -> JournalFiles:
         if may not in found or not tab:
             raise UnansweredError(f"find: this entry is not understood: {entry[:200]!r}")
         found[may].append(path)
-    return JournalFiles(tuple(found["r"]), tuple(found["n"]))
+    if found["n"]:
+        raise UnansweredError(f"{len(found['n'])} of its files may not be read, such as {found['n'][0][:200]}")
+    return tuple(found["r"])
 
 
 def journal(host: Host, identifier: str) -> Journal:
@@ -185,14 +179,12 @@ def journal(host: Host, identifier: str) -> Journal:
         settings = parse_settings(output(host, "systemd-analyze --no-pager cat-config systemd/journald.conf"))
         folders = tuple(dict.fromkeys((FOLDER, output(host, f"readlink -m -- {FOLDER}").strip())))
         files = _files(host)
-        if files.unreadable:
-            raise UnansweredError(f"these files of it may not be read: {', '.join(files.unreadable[:5])}")
         filesystem, size, available = "", 0.0, 0.0
         if not absent(host, FOLDER):
             filesystem, size, available = parse_filesystem(output(host, f"stat -f -c '%T|%S|%b|%a' {FOLDER}"))
         used = parse_usage(_said(host, "journalctl --disk-usage"))
         oldest = parse_oldest(_said(host, f"{ENTRIES} {shlex.quote(identifier)} | head -n 4"))
-    return Journal(settings, folders, filesystem, size, available, used, files.readable, oldest)
+    return Journal(settings, folders, filesystem, size, available, used, files, oldest)
 
 
 def parse_settings(text: str) -> dict[str, Setting]:
