@@ -23,7 +23,6 @@ from opsverify.judgement import Limits, unmet
 from opsverify.probes.container_logs import in_containers, of_containers
 from opsverify.probes.containers import Container, parse_inspect
 from opsverify.probes.deleters import Deleters
-from opsverify.probes.deletions import Deleter
 from opsverify.probes.journal_deletions import of_journal
 from opsverify.probes.journals import (
     Journal,
@@ -37,11 +36,12 @@ from opsverify.probes.journals import (
 )
 from opsverify.probes.logrotate import Configuration
 from opsverify.probes.schedules import Schedule
-from opsverify.probes.shell_facts import Job, Text
-from opsverify.probes.shell_runs import Reader
 from opsverify.probes.systemd_units import parse_size, parse_span
 from opsverify.rules.journal import journal_deletes_nothing_too_early
 from opsverify.rules.retention import nothing_deletes_too_early
+from opsverify.shell.deletions import Deleter
+from opsverify.shell.facts import Job, Text
+from opsverify.shell.runs import Reader
 from opsverify.stores import ContainerLogs
 from opsverify.transcript import Transcript
 

@@ -20,10 +20,10 @@ from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.probes import about
 from opsverify.probes.containers import Container, address, of_service
 from opsverify.probes.deleters import Deleters, in_folders
-from opsverify.probes.deletions import Deleter
 from opsverify.probes.log_days import LogDays, add, counting, parse_days
 from opsverify.probes.named_finds import that_may_match
 from opsverify.probes.schedules import Schedule
+from opsverify.shell.deletions import Deleter
 
 MOST_BYTES = 1024**3  # of one container's log, from its engine
 FULL = "(23)"  # what curl says when nobody takes its output any more

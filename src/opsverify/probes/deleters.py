@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsverify.channels.shell import Host
 from opsverify.errors import UnansweredError
@@ -50,7 +50,18 @@ def deleters(host: Host, schedule: Schedule, folders: tuple[str, ...]) -> Delete
     named = sorted({*named} - {"", "/"})
     lead = dict(zip(named, _followed(host, "-m", named), strict=True))
     others = [name for each in wanted for path, led in lead.items() if (name := _other_name(path, led, each))]
-    return in_folders(schedule, tuple(dict.fromkeys((*wanted, *others))))
+    every = tuple(dict.fromkeys((*wanted, *others)))
+    found = in_folders(schedule, every)
+    return replace(found, found=(*found.found, *_bounded(every)))
+
+
+def _bounded(folders: Sequence[str]) -> list[Deleter]:
+    """Log files in a place that something keeps by its size."""
+    return [
+        Deleter(place, what, None)
+        for place, what in BY_SIZE.items()
+        if any(relation(folder, place)[0] in ("same", "below") for folder in folders)
+    ]
 
 
 def _followed(host: Host, how: str, paths: Sequence[str]) -> list[str]:
@@ -88,12 +99,7 @@ def in_folders(schedule: Schedule, folders: Sequence[str]) -> Deleters:
         for each in schedule.cleanings
         if any(relation(each.path, folder)[0] != "none" for folder in folders)
     ]
-    bounded = [
-        Deleter(place, what, None)
-        for place, what in BY_SIZE.items()
-        if any(relation(folder, place)[0] in ("same", "below") for folder in folders)
-    ]
-    return Deleters((*found, *rotated, *cleaned, *bounded), elsewhere, schedule.seen)
+    return Deleters((*found, *rotated, *cleaned), elsewhere, schedule.seen)
 
 
 def _rotates(pattern: str, olddir: str, folder: str) -> bool:

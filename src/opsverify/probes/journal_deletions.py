@@ -13,13 +13,13 @@ from math import inf, isinf
 
 from opsverify.errors import UnansweredError
 from opsverify.probes.deleters import Deleters, in_folders
-from opsverify.probes.deletions import Deleter, not_followed
 from opsverify.probes.journals import CONFIGURATION, Journal
 from opsverify.probes.named_finds import that_may_match
 from opsverify.probes.schedules import Schedule
-from opsverify.probes.shell_facts import Followed
-from opsverify.probes.shell_values import ANY, known, shown
 from opsverify.probes.systemd_units import DAY, parse_span
+from opsverify.shell.deletions import Deleter, not_followed
+from opsverify.shell.facts import Followed
+from opsverify.shell.values import ANY, known, shown
 
 MONTH = "1month"  # MaxFileSec, unless it is set
 # Names of files as journald begins them: an archived one, that of a user, and one that was not ended well.

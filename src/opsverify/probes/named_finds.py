@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from opsverify.probes.shell_facts import Followed, Ran
-from opsverify.probes.shell_values import known
+from opsverify.shell.facts import Followed, Ran
+from opsverify.shell.values import known
 
 ALTERNATIVES = {"-o", "-or", ",", "(", ")"}
 NEGATIONS = {"!", "-not"}

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 
 from opsverify.judgement import Limits, Observation, holds
 from opsverify.probes.deleters import Deleters
-from opsverify.probes.deletions import Deleter
 from opsverify.probes.journals import Journal
 from opsverify.rules.retention import days_to_judge, nothing_deletes_too_early
+from opsverify.shell.deletions import Deleter
 
 BEGUN = 0.75  # of what it may use: journald deletes whole files, each an eighth of that at most unless told otherwise
 MIB = 1024.0**2
