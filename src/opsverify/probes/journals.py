@@ -20,7 +20,7 @@ FOLDER = "/var/log/journal"
 FOLDERS = (FOLDER, "/run/log/journal")
 IN_MEMORY = ("tmpfs", "ramfs")
 CONFIGURATION, FILE = "journald.conf", re.compile(r"# (/\S+\.conf)")
-SECTION, SETTING = re.compile(r"\[([^\]]+)\]"), re.compile(r"([A-Za-z]+)\s*=\s*(.*?)\s*")
+SECTION = re.compile(r"\[([^\]]+)\]")
 NO_FILES = "No journal files were found."
 # Only what journald itself says of an entry is asked for: what the program wrote could be made to look like it.
 ENTRIES = "journalctl --no-pager -o export --output-fields=_TRANSPORT -t"
@@ -203,14 +203,15 @@ def parse_settings(text: str) -> dict[str, Setting]:
             where, section = begin[1], ""
         if not line or line[0] in "#;":
             continue
-        heading, setting = SECTION.fullmatch(line), SETTING.fullmatch(line)
+        heading = SECTION.fullmatch(line)
+        key, equals, value = (part.strip() for part in line.partition("="))
         if heading:
             section = heading[1]
-        elif setting is None or not section:  # it may be a comment that looks like the begin of a file
+        elif not (key and equals and section):  # without a section: a comment may look like the begin of a file
             raise UnansweredError(f"{where}: this line is not understood: {line[:200]!r}")
-        elif section == "Journal" and setting[2]:
-            _understood(where, setting[1], setting[2])
-            found[setting[1]] = Setting(setting[2], where)
+        elif section == "Journal" and value:
+            _understood(where, key, value)
+            found[key] = Setting(value, where)
     return found
 
 
