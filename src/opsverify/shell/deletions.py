@@ -137,7 +137,7 @@ class _Folder:
                 keeps = None if counted and not find.keeps_days else find.keeps_days
             elif name == "ls":
                 roots = tuple(each for each in way[1:] if not each.startswith("-")) or (".",)
-                find, keeps = Find(roots, True, 0.0, "", None, True, False), None
+                find, keeps = Find(roots, True, 0.0, "", None, whole=True, files=False, nothing=False), None
             else:
                 hit = True
                 self.found.append(Deleter(ran.where, what, None, "what it deletes cannot be told"))

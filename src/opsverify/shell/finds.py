@@ -37,11 +37,13 @@ class Find:
     doubt: str
     depth: int | None
     whole: bool
+    files: bool  # nothing but files
     nothing: bool  # only what holds nothing: empty files, links, unfinished files
 
     def reaches(self, above: int) -> bool:
         """Whether it gets at what lies in a folder that is so many levels below a root."""
-        return self.depth is None or self.depth > above or (self.whole and self.depth >= above)
+        by_the_way = self.whole and not self.files  # a folder on the way goes with all below it
+        return self.depth is None or self.depth > above or by_the_way
 
 
 @dataclass
@@ -197,5 +199,6 @@ def parse_find(arguments: tuple[str, ...]) -> Find:
         expression.doubt,
         expression.depth,
         expression.whole,
+        alone and types == {"f"} and not expression.untold,
         nothing and not expression.untold,
     )
