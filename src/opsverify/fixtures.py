@@ -74,6 +74,8 @@ link = _of_kind("link")
 vantage = _of_kind("vantage")
 listener = _of_kind("listener")
 prometheus = _of_kind("prometheus")
+alertmanager = _of_kind("alertmanager")
+tracing = _of_kind("tracing")
 service = _of_kind("service")
 script = _of_kind("script")
 backups = _of_kind("backups")
@@ -200,6 +202,7 @@ __all__ = [
     "SqlChannel",
     "TlsChannel",
     "WebChannel",
+    "alertmanager",
     "api",
     "attestation",
     "backups",
@@ -227,6 +230,7 @@ __all__ = [
     "script",
     "service",
     "subject",
+    "tracing",
     "vantage",
     "websocket",
 ]

@@ -137,8 +137,8 @@ class Run:
                 opened = CacheChannel(spec, self._secret(f"caches.{name}"), *where, dial=self._dial(spec))
             case "listener":
                 opened = TlsChannel(spec, *where)
-            case "api" | "websocket" | "prometheus" | "link" | "vantage":
-                opened = WebChannel(spec, *where)
+            case "api" | "websocket" | "prometheus" | "alertmanager" | "tracing" | "link" | "vantage":
+                opened = WebChannel(spec, *where, token=self.loaded.secrets.get(f"{kind}s.{name}"))
             case "logs" if isinstance(spec, stores.LogIndex):
                 opened = WebChannel(spec, *where)
             case "program":
