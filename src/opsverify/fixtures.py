@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import pytest
 
+from opsverify import charts
 from opsverify.baseline import Baseline
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
@@ -32,6 +33,7 @@ RUN = pytest.StashKey[Run]()
 
 Facts = Callable[..., Any]
 Judge = Callable[[Sequence[Observation]], None]
+Chart = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -192,9 +194,26 @@ def judge(request: pytest.FixtureRequest) -> Judge:
     return judge_
 
 
+@pytest.fixture
+def chart(request: pytest.FixtureRequest) -> Chart:
+    """``chart(name, unit, points, limit, forecast)``: a picture in the reports, of (Unix seconds, value) pairs."""
+
+    def draw(
+        name: str,
+        unit: str,
+        points: Iterable[charts.Point],
+        limit: float | None = None,
+        forecast: Iterable[charts.Point] = (),
+    ) -> None:
+        recorder_of(request.node).draw(charts.series(name, unit, points, limit, forecast))
+
+    return draw
+
+
 __all__ = [
     "RUN",
     "CacheChannel",
+    "Chart",
     "Facts",
     "Host",
     "Judge",
@@ -208,6 +227,7 @@ __all__ = [
     "backups",
     "baseline",
     "cache",
+    "chart",
     "database",
     "fact",
     "host",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 
+from opsverify import charts, drawing
 from opsverify.catalogue import SEVERITIES
 from opsverify.record import STATES, Entry
 from opsverify.summary import (
@@ -42,6 +43,7 @@ CHINESE = {
 }
 MOST_UNMET = 8  # the table below has more
 MOST_CHARACTERS = 300
+LEFT = "days until"  # observations that begin so say how much time is left
 
 
 def overview(document: Document) -> str:
@@ -55,6 +57,7 @@ def overview(document: Document) -> str:
             _failures(document),
             _errors(document),
             _counts(document),
+            _capacity(document),
             _planned(document),
         )
         if part
@@ -199,6 +202,30 @@ def _counts(document: Document) -> str:
     )
     strays = f"; not in the population: {safe(', '.join(population['strays']))}" if population["strays"] else ""
     return f'<div class="matrices">{by_chapter}{by_severity}</div><p class="muted">{sound}{strays}.</p>'
+
+
+def pictures(entry: Entry) -> str:
+    """The pictures of a check."""
+    left_out = entry["series_left_out"]
+    more = f'<p class="muted">and {left_out} more that the record does not keep</p>' if left_out else ""
+    drawn = "".join(drawing.figure(charts.of(each)) for each in entry["series"])
+    return f'<div class="charts">{drawn}</div>{more}'
+
+
+def _capacity(document: Document) -> str:
+    """How close the system is to its limits, where all is well too: pictures of the chapter, and the days left."""
+    drawn = [each for each in document["checks"] if each["chapter"] == "capacity" and each["series"]]
+    if not drawn:
+        return ""
+    return '<section class="capacity"><h2>Capacity 容量</h2>' + "".join(map(_drawn, drawn)) + "</section>"
+
+
+def _drawn(entry: Entry) -> str:
+    sign = SIGNS[entry["state"]]
+    state = f'<span class="state {entry["state"]}">{sign.symbol} {entry["state"]} {sign.chinese}</span>'
+    left = [f"{each.name}: {each.observed}" for each in observations(entry) if each.name.startswith(LEFT)]
+    days = f"<p>{safe('; '.join(left), MOST_CHARACTERS)}</p>" if left else ""
+    return f"<h3>{name_of(entry)} · {safe(entry['target'])} · {state}</h3>{days}{pictures(entry)}"
 
 
 def _matrix(caption: str, entries: list[Entry], key: str, names: list[str]) -> str:

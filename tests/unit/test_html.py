@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from opsverify.charts import MOST_POINTS
 from opsverify.summary import observations
 
 REQUIREMENT = """
@@ -67,9 +68,15 @@ def test_end(ends_badly, judge): judge([holds("up", "yes", "yes", True)])
 
 @pytest.mark.requirement("SKIP-SELF-01")
 def test_skip(): pytest.skip("no time")
+"""
+DRAWN = r"""
+import pytest
+from opsverify.judgement import holds
 
 @pytest.mark.requirement("FINE-A-01")
-def test_fine(judge): judge([holds("up", "yes", "yes", True)])
+def test_fine(judge, chart):
+    chart("</svg><script>alert(2)</script>", "ratio", [(1.79e9 + 60 * i, i / 1e6) for i in range(9999)], 0.6)
+    judge([holds("up", "yes", "yes", True), holds("days until the limit", 41, "any", True)])
 """
 NAMES = ("BAD-HOSTILE-01", "SETUP-DOWN-01", "CALL-DOWN-01", "END-BAD-01", "SKIP-SELF-01", "FINE-A-01", "PLAN-A-01")
 
@@ -78,11 +85,12 @@ NAMES = ("BAD-HOSTILE-01", "SETUP-DOWN-01", "CALL-DOWN-01", "END-BAD-01", "SKIP-
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The report of a run that ends in every way there is."""
     root = tmp_path_factory.mktemp("project")
-    checks = root / "checks" / "health"
-    checks.mkdir(parents=True)
-    entries = [REQUIREMENT.format(id=name, planned=str(name.startswith("PLAN")).lower()) for name in NAMES]
-    (checks / "requirements.toml").write_text("".join(entries), encoding="utf-8")
-    (checks / "test_health.py").write_text(CHECKS, encoding="utf-8")
+    for chapter, checks, names in (("health", CHECKS, set(NAMES) - {"FINE-A-01"}), ("capacity", DRAWN, ["FINE-A-01"])):
+        folder = root / "checks" / chapter
+        folder.mkdir(parents=True)
+        entries = [REQUIREMENT.format(id=name, planned=str(name.startswith("PLAN")).lower()) for name in sorted(names)]
+        (folder / "requirements.toml").write_text("".join(entries), encoding="utf-8")
+        (folder / f"test_{chapter}.py").write_text(checks, encoding="utf-8")
     (root / "profiles" / "demo").mkdir(parents=True)
     (root / "profiles" / "demo" / "profile.toml").write_text(
         'name = "demo"\ndescription = "demo"\nhosts = [{ name = "node", connection = "local://" }]\n', encoding="utf-8"
@@ -191,6 +199,18 @@ def test_the_head_of_the_page_needs_no_script(page: str) -> None:
     assert "PARTIAL RUN" in head
     assert "1 of 7 requirements of the manual are not covered by a check yet" in head
     assert re.search(r"\d\d:\d\d:\d\d UTC", head)
+
+
+def test_a_picture_stands_in_the_details_and_those_of_capacity_in_the_head(page: str) -> None:
+    head = page[: page.index("data-jsonblob")]
+
+    assert "<h2>Capacity 容量</h2>" in head
+    assert "<p>days until the limit: 41</p>" in head
+    for place in (head, rows(page)["FINE-A-01"]["log"]):
+        assert place.count("<svg ") == place.count("</svg>") == 1
+        assert "limit 60 %, above this picture" in place
+        assert 100 < place.count(" L") < MOST_POINTS
+    assert "<svg" not in rows(page)["BAD-HOSTILE-01"]["log"]
 
 
 def test_the_environment_is_versions_and_nothing_else(page: str) -> None:
