@@ -1,0 +1,74 @@
+"""When a limit will be reached, as things go: shown, never judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from opsverify.days import LEAST_DAYS, Daily, Trend, ends_at, trend
+from opsverify.judgement import Limit, Observation, holds
+from opsverify.probes import Attempt
+from opsverify.probes.daily import Days
+
+FARTHEST = 3650  # days; of what lies further away it is only said that it does
+PROMETHEUS = "by Prometheus"
+
+Known = Mapping[str, Sequence[Daily]]
+
+
+def remembered(past: Attempt[tuple[Days, ...]], expected: Sequence[str], coverage: Limit | None) -> Known:
+    """The days of each instance (with device) that are covered: of the expected ones, and of others still there."""
+    found = {f"{each.instance} {each.device}".strip(): each.days for each in past.value or ()}
+    newest = max((each.day for days in found.values() for each in days), default=None)
+    others = sorted(name for name, days in found.items() if days and days[-1].day == newest and name not in expected)
+    return {
+        name: [each for each in found.get(name, ()) if coverage is None or coverage.met(each.coverage)]
+        for name in (*expected, *others)
+    }
+
+
+def untils(known: Known, limit: Limit, what: str, source: str) -> list[Observation]:
+    """When each of what is ``known`` by name reaches its limit; ``source`` says who remembers it."""
+    return [until(f"{name} {what}", days, limit, source) for name, days in known.items()]
+
+
+def until(name: str, days: Sequence[Daily], limit: Limit, source: str) -> Observation:
+    """When ``name`` reaches its limit, by a robust line through the daily values that exist; it says on how many."""
+    return holds(
+        f"{name} reaches {limit.number:g} {limit.unit}", _told(trend(days), days, limit, source), "shown", True
+    )
+
+
+def _told(found: Trend | None, days: Sequence[Daily], limit: Limit, source: str) -> str:
+    if found is None:
+        return f"cannot be told on {len(days)} days ({source}), at least {LEAST_DAYS} are needed"
+    rests = f"on {found.days} of {(found.last - found.first).days + 1} days up to {found.last}, {source}"
+    rate = f"{found.slope:+.3g} {limit.unit} a day"
+    wait = found.days_until(limit.number)
+    if found.latest > limit.number:
+        told = f"already beyond it at {found.latest:.3g} {limit.unit}, {rate}"
+    elif wait is None or found.slope <= 0:
+        told = f"not growing, {rate}"
+    elif wait > FARTHEST:
+        told = f"in more than {FARTHEST} days, {rate}"
+    else:
+        told = f"in {wait:.0f} days, about {found.last + timedelta(days=wait)}, {rate}"
+    return f"{told} ({rests})"
+
+
+def points(days: Sequence[Daily]) -> list[tuple[float, float]]:
+    """Daily values as points of a picture: seconds since 1970 and value."""
+    return [(ends_at(each.day), each.value) for each in days]
+
+
+def line(days: Sequence[Daily]) -> list[tuple[float, float]]:
+    """The forecast as the two ends of a line in a picture: from the last day on, as far as the days reach back.
+
+    Points as of `points`; none where there is no trend.
+    """
+    found = trend(days)
+    if found is None:
+        return []
+    ahead = timedelta(days=(found.last - found.first).days + 1)
+    there = found.latest + found.slope * ahead.days
+    return [(ends_at(found.last), found.latest), (ends_at(found.last + ahead), there)]
