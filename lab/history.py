@@ -37,6 +37,7 @@ DENSE = {
     "up",
 }
 GAP_ENDED = 6 * 3600
+LINE = 125_000_000  # bytes a second that the interface carries by the lab's profile
 PAST = STATE / "past.om"
 VOLUME = f"{PROJECT}_prometheus-data"
 LABELS = {
@@ -148,11 +149,21 @@ def _busy(mean: float, end: int) -> Shape:
     return shape
 
 
+def _line(share: float, end: int) -> Shape:
+    """Bytes a second of a line of 1000 Mbit/s with a daily rhythm; half an hour nine hours ago it was full."""
+    burst = end - 9 * 3600
+
+    def shape(at: int) -> float:
+        return LINE if burst <= at < burst + 1800 else LINE * share * (1 + 0.02 * _wave(at))
+
+    return shape
+
+
 def _constant(value: float) -> Shape:
     return lambda _: value
 
 
-def _host(live: Live, end: int, cpu: float, memory: float) -> Iterator[Series]:
+def _host(live: Live, end: int, cpu: float, memory: float, network: float) -> Iterator[Series]:
     busy = _busy(cpu, end)
     total = next(value for name, value in live.items() if name.startswith("node_memory_MemTotal_bytes"))
     for name, value in live.items():
@@ -180,7 +191,7 @@ def _host(live: Live, end: int, cpu: float, memory: float) -> Iterator[Series]:
             family in ("node_network_receive_bytes_total", "node_network_transmit_bytes_total")
             and 'device="eth0"' in name
         ):
-            yield Series(name, value, lambda at: 180_000 * (1.2 + _wave(at)), True)
+            yield Series(name, value, _line(network, end), True)
 
 
 def _api(live: Live, end: int, heap_growth: float) -> Iterator[Series]:
@@ -276,11 +287,17 @@ def _write(every: list[Series], end: int, gap_minutes: int) -> None:
     PAST.chmod(0o644)  # promtool runs as Prometheus' own user
 
 
-def backfill(cpu: float = 0.35, memory: float = 0.45, gap_minutes: int = 0, heap_growth: float = 0.0) -> None:
+def backfill(
+    cpu: float = 0.35,
+    memory: float = 0.45,
+    gap_minutes: int = 0,
+    heap_growth: float = 0.0,
+    network: float = 0.02,
+) -> None:
     """Replace Prometheus' data by a made-up past.
 
-    With this mean CPU and memory use; with a gap of so many minutes in the API's series, six hours ago; and with a heap
-    of the API whose floor grew by this share a day to what it is now.
+    With this mean use of CPU, memory and network; with a gap of so many minutes in the API's series, six hours ago; and
+    with a heap of the API whose floor grew by this share a day to what it is now.
     """
     live = _scrape()
     size = engine.inside("postgres", "psql", "-XAtqc", "SELECT pg_database_size('tokenswap')", user="postgres").strip()
@@ -288,7 +305,7 @@ def backfill(cpu: float = 0.35, memory: float = 0.45, gap_minutes: int = 0, heap
         raise Problem("the node exporter, the API and PostgreSQL must run before Prometheus can be given a past")
     end = now()
     every = [
-        *_host(live, end, cpu, memory),
+        *_host(live, end, cpu, memory, network),
         *_api(live, end, heap_growth),
         *_containers(float(size), end),
         *_reachable(),

@@ -26,9 +26,11 @@ def test_memory_does_not_call_for_scaling_out(prometheus, fact, outlook, limits,
 
 
 @pytest.mark.requirement("CAP-TRG-DISK-01")
-def test_disks_have_room(filesystems, limits, judge):
+def test_disks_have_room(filesystems, own_outlook, limits, judge):
     """A database that cannot write its log stops at once, and does not start again until there is room."""
-    judge(capacity.disk_left(filesystems, limits))
+    left = capacity.disk_left(filesystems, limits)
+    used = {capacity.disk_name(each): capacity.disk_used(each) for each in filesystems}
+    judge([*left, *own_outlook(limits.disk_used, used)])
 
 
 @pytest.mark.requirement("CAP-TRG-P95-01")

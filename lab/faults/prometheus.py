@@ -6,9 +6,16 @@ from lab import history
 from lab.faults.core import wait_healthy
 
 
-def remember(*, cpu: float = 0.35, memory: float = 0.45, gap_minutes: int = 0, heap_growth: float = 0.0) -> None:
+def remember(
+    *,
+    cpu: float = 0.35,
+    memory: float = 0.45,
+    gap_minutes: int = 0,
+    heap_growth: float = 0.0,
+    network: float = 0.02,
+) -> None:
     """Let Prometheus remember another past, until it is told to `forget` it."""
-    history.backfill(cpu=cpu, memory=memory, gap_minutes=gap_minutes, heap_growth=heap_growth)
+    history.backfill(cpu=cpu, memory=memory, gap_minutes=gap_minutes, heap_growth=heap_growth, network=network)
     wait_healthy("prometheus")
 
 

@@ -13,6 +13,7 @@ from opsverify import charts
 from opsverify.baseline import Baseline
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
+from opsverify.channels.history import HistoryChannel
 from opsverify.channels.ledger import LedgerChannel
 from opsverify.channels.names import NamesChannel
 from opsverify.channels.shell import Host
@@ -103,6 +104,12 @@ def fact(run: Run, request: pytest.FixtureRequest) -> Facts:
 def ledger(run: Run, subject: Subject) -> LedgerChannel:
     """What earlier runs found when they read the archives of the store that the check is about."""
     return cast(LedgerChannel, run.channel("ledger", subject.target))
+
+
+@pytest.fixture
+def history(run: Run) -> HistoryChannel:
+    """What earlier runs of this profile observed."""
+    return cast(HistoryChannel, run.channel("history", run.profile.name))
 
 
 @pytest.fixture(scope="session")
@@ -230,6 +237,7 @@ __all__ = [
     "chart",
     "database",
     "fact",
+    "history",
     "host",
     "judge",
     "keystore",

@@ -20,6 +20,7 @@ from opsverify import __version__, catalogue, documents, ledger, profile, stores
 from opsverify.channels.base import Channel, Dial
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
+from opsverify.channels.history import HistoryChannel
 from opsverify.channels.ledger import LedgerChannel
 from opsverify.channels.names import NamesChannel
 from opsverify.channels.shell import Host, ShellChannel
@@ -123,8 +124,8 @@ class Run:
         return self.channels[key]
 
     def _open(self, kind: str, name: str) -> Any:
-        if kind == "ledger":
-            return LedgerChannel(name, self.directory.parent / ledger.NAME, self.started, self.transcript)
+        if kind in ("ledger", "history"):
+            return self._own(kind, name)
         spec: Any = self.profile.program if kind == "names" else self.profile.target(kind, name)  # type: ignore[arg-type]
         where = (self.root, self.transcript)
         opened: Any = spec
@@ -146,6 +147,13 @@ class Run:
             case "names":
                 opened = NamesChannel(spec, self.transcript)
         return opened
+
+    def _own(self, kind: str, name: str) -> Channel:
+        """What earlier runs of this profile left behind."""
+        stream = self.directory.parent
+        if kind == "ledger":
+            return LedgerChannel(name, stream / ledger.NAME, self.started, self.transcript)
+        return HistoryChannel(name, stream, self.started, self.transcript)
 
     def _dial(self, spec: targets.Database | targets.Cache) -> Dial | None:
         """Through the ssh of the host that the profile routes it by, where it does."""

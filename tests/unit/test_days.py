@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,7 +20,7 @@ FIRST = date(2026, 11, 16)
 SEVEN = [FIRST + timedelta(days=each) for each in range(7)]
 
 ZONES = ["UTC", "Europe/Berlin", "Asia/Shanghai", "America/St_Johns", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1))
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1))  # noqa: DTZ001
 zones = st.sampled_from(ZONES).map(ZoneInfo) | st.integers(-23 * 60, 23 * 60).map(
     lambda minutes: timezone(timedelta(minutes=minutes))
 )
@@ -64,7 +65,7 @@ def test_days_are_the_same_wherever_one_asks_from(moment: datetime, zone: timezo
     now = moment.replace(tzinfo=UTC)
     found = ends(now.astimezone(zone), count)
     assert found == ends(now, count)
-    assert all(after - before == DAY for before, after in zip(found, found[1:], strict=False))
+    assert all(after - before == DAY for before, after in pairwise(found))
     assert now.timestamp() - DAY - 1 < found[-1] < now.timestamp()
     assert [ends_at(day_of(each)) for each in found] == list(found)
     assert day_of(found[-1] + 1) == now.date()
@@ -130,7 +131,9 @@ def test_the_highest_of_a_day_is_one_whatever_the_order(points: list[tuple[float
     found = highest(shuffled)
     assert found == highest(points)
     assert [each.day for each in found] == sorted({day_of(at) for at, value in points if not math.isnan(value)})
-    assert all(each.value == max(v for at, v in points if day_of(at) == each.day and v == v) for each in found)
+    assert all(
+        each.value == max(v for at, v in points if day_of(at) == each.day and not math.isnan(v)) for each in found
+    )
 
 
 @given(

@@ -19,14 +19,18 @@ def disk_left(filesystems: Sequence[Filesystem], limits: Limits) -> list[Observa
     """Every filesystem on storage has room, by df's own measure: used ÷ (used + available), unrounded."""
     if not filesystems:
         raise InsufficientFactsError("no filesystem on storage is visible")
-    return [
-        within(
-            f"{each.mount} used",
-            each.used / (each.used + each.available) if each.used + each.available else 1.0,
-            limits.disk_used,
-        )
-        for each in filesystems
-    ]
+    return [within(disk_name(each), disk_used(each), limits.disk_used) for each in filesystems]
+
+
+def disk_used(filesystem: Filesystem) -> float:
+    """The share of a filesystem in use, of what ordinary processes can have; one that they can have none of is full."""
+    room = filesystem.used + filesystem.available
+    return filesystem.used / room if room else 1.0
+
+
+def disk_name(filesystem: Filesystem) -> str:
+    """What the use of a filesystem is called, in this run as in earlier ones."""
+    return f"{filesystem.mount} used"
 
 
 def utilisation(
