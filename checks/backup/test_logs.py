@@ -2,15 +2,24 @@
 
 import pytest
 
-from opsverify.probes import container_logs, containers, journals, log_days
+from opsverify.probes import container_logs, containers, journals, log_days, room
 from opsverify.rules import retention
+from opsverify.rules.room import with_room
 
 
 @pytest.mark.requirement("CAP-STO-02", on="logs.files")
 def test_log_files_hold_every_day(host, logs_kept, fact, limits, now, judge):
-    """A file of the right name may be empty, or hold another day; only the time stamps in it tell."""
+    """A file of the right name may be empty, or hold another day; only the time stamps in it tell.
+
+    And who runs out of disk on the twentieth day has no thirty.
+    """
     logs = fact(log_days.in_files, host, logs_kept)
-    judge(retention.logs_of_every_day(logs, logs_kept.level, logs_kept.since, limits, now))
+    held = fact(room.of_logs, host, logs_kept)
+
+    def days_are_there():
+        return retention.logs_of_every_day(logs, logs_kept.level, logs_kept.since, limits, now)
+
+    judge(with_room(days_are_there, held, int(limits.retention_days.number), now))
 
 
 @pytest.mark.requirement("CAP-STO-02", on="logs.index")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from opsverify.charts import Point, Series
+from opsverify.judgement import BYTES, byte_size
 from opsverify.summary import clip, visible
 
 WIDTH, HEIGHT = 480.0, 190.0
@@ -23,7 +24,6 @@ MOST_NAME = 120
 MOST_LABELS = 5
 DAY = 86400.0
 STEPS = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 61 * DAY)
-BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 # Blue and vermilion of Okabe and Ito; lines are told apart by their dashes as well.
 AXIS, INK, DATA, LIMIT = "#c9ced6", "#4b5563", "#0072b2", "#b84a00"
@@ -95,13 +95,8 @@ def reading(value: float, unit: str) -> str:
     if unit == "ratio":
         return f"{100 * value:.4g} %"
     if unit == "bytes":
-        power = _power(abs(value))
-        return f"{value / 1024**power:.4g} {BYTES[power]}"
+        return byte_size(value)
     return f"{value:.4g} {'s' if unit == 'seconds' else unit}".rstrip()
-
-
-def _power(size: float) -> int:
-    return min(len(BYTES) - 1, int(math.log(size, 1024))) if size >= 1 else 0
 
 
 def _text(words: str) -> str:
@@ -134,7 +129,7 @@ def _far_above(limit: float, highest: float) -> bool:
 
 def _axes(frame: Frame, unit: str) -> list[str]:
     bottom, parts = HEIGHT - BOTTOM, []
-    for value in _ticks(frame.low, frame.high, 1024.0 ** _power(frame.high) if unit == "bytes" else 1.0):
+    for value in _ticks(frame.low, frame.high, _kibi(frame.high) if unit == "bytes" else 1.0):
         y = frame.y(value)
         parts.append(_rule(LEFT, y, WIDTH - RIGHT, y, f'stroke="{AXIS}" stroke-width="0.75"'))
         label = _text(clip(reading(value, unit), 14))
@@ -148,6 +143,11 @@ def _axes(frame: Frame, unit: str) -> list[str]:
         if x + len(label) * CHARACTER / 2 < WIDTH:  # else it would be cut
             parts.append(f'<text x="{x:.1f}" y="{bottom + 16:g}" text-anchor="middle">{label}</text>')
     return [*parts, _rule(LEFT, bottom, WIDTH - RIGHT, bottom, f'stroke="{INK}" stroke-width="0.75"')]
+
+
+def _kibi(size: float) -> float:
+    """The power of 1024 in which a size is written."""
+    return 1024.0 ** min(len(BYTES) - 1, int(math.log(size, 1024))) if size >= 1 else 1.0
 
 
 def _ticks(low: float, high: float, unit: float) -> list[float]:

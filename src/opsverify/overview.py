@@ -43,7 +43,7 @@ CHINESE = {
 }
 MOST_UNMET = 8  # the table below has more
 MOST_CHARACTERS = 300
-LEFT = "days until"  # observations that begin so say how much time is left
+LEFT = " reaches "  # observations that are named so say when a limit will be reached
 
 
 def overview(document: Document) -> str:
@@ -223,7 +223,7 @@ def _capacity(document: Document) -> str:
 def _drawn(entry: Entry) -> str:
     sign = SIGNS[entry["state"]]
     state = f'<span class="state {entry["state"]}">{sign.symbol} {entry["state"]} {sign.chinese}</span>'
-    left = [f"{each.name}: {each.observed}" for each in observations(entry) if each.name.startswith(LEFT)]
+    left = [f"{each.name}: {each.observed}" for each in observations(entry) if LEFT in each.name]
     days = f"<p>{safe('; '.join(left), MOST_CHARACTERS)}</p>" if left else ""
     return f"<h3>{name_of(entry)} · {safe(entry['target'])} · {state}</h3>{days}{pictures(entry)}"
 

@@ -76,7 +76,7 @@ from opsverify.judgement import holds
 @pytest.mark.requirement("FINE-A-01")
 def test_fine(judge, chart):
     chart("</svg><script>alert(2)</script>", "ratio", [(1.79e9 + 60 * i, i / 1e6) for i in range(9999)], 0.6)
-    judge([holds("up", "yes", "yes", True), holds("days until the limit", 41, "any", True)])
+    judge([holds("up", "yes", "yes", True), holds("CPU reaches 0.6 ratio", "in 41 days", "shown", True)])
 """
 NAMES = ("BAD-HOSTILE-01", "SETUP-DOWN-01", "CALL-DOWN-01", "END-BAD-01", "SKIP-SELF-01", "FINE-A-01", "PLAN-A-01")
 
@@ -205,7 +205,7 @@ def test_a_picture_stands_in_the_details_and_those_of_capacity_in_the_head(page:
     head = page[: page.index("data-jsonblob")]
 
     assert "<h2>Capacity 容量</h2>" in head
-    assert "<p>days until the limit: 41</p>" in head
+    assert "<p>CPU reaches 0.6 ratio: in 41 days</p>" in head
     for place in (head, rows(page)["FINE-A-01"]["log"]):
         assert place.count("<svg ") == place.count("</svg>") == 1
         assert "limit 60 %, above this picture" in place

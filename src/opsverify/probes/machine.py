@@ -85,7 +85,7 @@ def unseen_mounts(df: str, mountinfo: str) -> list[str]:
     A device counts as shown under any of its mount points and any of its names: bind mounts repeat it, and
     ``/dev/root`` or ``/dev/dm-0`` may stand for it. So devices are compared by number, and by name as well.
     """
-    rows = list(_rows(df))
+    rows = list(df_rows(df))
     sources, mounts = {source for source, *_ in rows}, {mount for *_, mount in rows}
     entries = {}  # by mount point: of several mounts on one, the last hides the others
     for line in mountinfo.splitlines():
@@ -110,7 +110,7 @@ def _unescaped(text: str) -> str:
 def parse_df(text: str) -> tuple[Filesystem, ...]:
     """Parse ``df -B1 --output=source,fstype,size,used,avail,itotal,iused,target``; mount points may hold blanks."""
     found = []
-    for source, kind, *numbers, mount in _rows(text):
+    for source, kind, *numbers, mount in df_rows(text):
         if NOT_STORAGE.match(kind):
             continue
         size, used, available, inodes, inodes_used = (0 if each == "-" else int(each) for each in numbers)
@@ -119,7 +119,12 @@ def parse_df(text: str) -> tuple[Filesystem, ...]:
     return tuple(found)
 
 
-def _rows(text: str) -> Iterator[tuple[str, ...]]:
+def df_rows(text: str) -> Iterator[tuple[str, ...]]:
+    """The columns of df's lines but for its heading, as `parse_df` has them.
+
+    Raises:
+        UnansweredError: a line is not understood.
+    """
     for line in text.splitlines()[1:]:
         parts = re.match(r"^(.+?)\s+(\S+)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(/.*)$", line)
         if parts is None:
