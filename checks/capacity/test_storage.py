@@ -5,6 +5,8 @@ import pytest
 from opsverify.days import ends
 from opsverify.errors import InsufficientFactsError
 from opsverify.probes import growth, room
+from opsverify.record import recorder_of
+from opsverify.rules import forecast
 from opsverify.rules import growth as rules
 
 
@@ -18,14 +20,24 @@ def spec(run, subject):
 
 
 @pytest.fixture
-def sizes(run, spec, fact, limits, now):
-    """The size of the database over the days."""
+def present(request, database, fact):
+    """What the database takes now. It is on record however the check ends: later runs may have no other history."""
+    found = fact(growth.present, database)
+    recorder_of(request.node).observe([rules.now_takes(found.size)])
+    return found
+
+
+@pytest.fixture
+def sizes(run, subject, spec, present, history, fact, limits, now):
+    """The size of the database over the days, and who remembers it."""
     kept = spec.growth
     if kept.prometheus is None:
-        raise InsufficientFactsError(f"database {spec.name}: the profile names no prometheus that knows its sizes")
-    history, ahead = limits.history_days.number, limits.forecast_days.number
-    moments = ends(now, 2 * int(history))
-    return fact(growth.sizes, run.channel("prometheus", kept.prometheus), kept.series, moments, history, ahead)
+        earlier = history.earlier()
+        source = forecast.rests_on(earlier)
+        return rules.of_own_runs(earlier, subject.requirement, subject.target, present, limits), source
+    days, ahead = limits.history_days.number, limits.forecast_days.number
+    channel = run.channel("prometheus", kept.prometheus)
+    return fact(growth.sizes, channel, kept.series, ends(now, 2 * int(days)), days, ahead), None
 
 
 @pytest.fixture
@@ -44,16 +56,20 @@ def archived(run, spec, fact):
 
 
 @pytest.mark.requirement("CAP-STO-01")
-def test_database_has_room_to_grow(
-    run, request, spec, sizes, space, archived, database, fact, limits, now, chart, judge
-):
+def test_database_has_room_to_grow(run, request, spec, sizes, present, space, archived, limits, now, chart, judge):
     """A database that cannot write its log stops at once; a larger volume takes weeks to order."""
-    full_at = sizes.current + space.available
-    chart(f"size of {spec.name}", "bytes", rules.points(sizes, now), full_at, rules.line(sizes, limits, now))
-    short = rules.too_short(sizes.days, limits, now)
+    known, source = sizes
+    chart(
+        f"size of {spec.name}, and where its filesystem is full",
+        "bytes",
+        rules.points(known, now),
+        known.current + space.available,
+        rules.line(known, limits, now),
+    )
+    told = [source] if source else []
+    short = rules.too_short(known.days, limits, now)
     if short:
-        judge(rules.filed(short, request.getfixturevalue("attestation"), now))
+        judge([*rules.filed(short, request.getfixturevalue("attestation"), now), *told])
         return
     kept_days = int(run.catalogue.limits("CAP-STO-04").retention_days.number)
-    present = fact(growth.present, database)
-    judge(rules.has_room(sizes, present, space, archived, kept_days, limits, now))
+    judge([*rules.has_room(known, present, space, archived, kept_days, limits, now), *told])

@@ -16,6 +16,7 @@ from opsverify.channels.sql import Row
 from opsverify.days import DAY, Daily
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.judgement import Limits, Observation, byte_size, unmet
+from opsverify.past_runs import History, PastRun
 from opsverify.probes import Attempt
 from opsverify.probes.documents import Attested
 from opsverify.probes.growth import Present, Sizes, parse_present, parse_sizes
@@ -236,3 +237,33 @@ def test_df_that_does_not_tell_is_no_answer(text: str) -> None:
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (1536, "1.5 KiB"), (2**80, "1.074e+09 PiB"), (-2048, "-2 KiB")])
 def test_a_number_of_bytes_is_written_for_people(size: float, text: str) -> None:
     assert byte_size(size) == text
+
+
+@given(st.lists(st.floats(-1e12, 1e12), min_size=2, max_size=60, unique=True))
+def test_regression_is_the_line_of_least_squares(values: list[float]) -> None:
+    slope = growth.regression(history(values))
+    middle, mean = (len(values) - 1) / 2, sum(values) / len(values)
+    naive = sum((at - middle) * (value - mean) for at, value in enumerate(values))
+    naive /= sum((at - middle) ** 2 for at in range(len(values)))
+
+    assert slope == pytest.approx(naive, rel=1e-6, abs=1e-2)
+
+
+def test_where_nobody_else_remembers_earlier_runs_do(limits: Limits) -> None:
+    key, started = ("CAP-STO-01", "postgres"), NOW.timestamp()
+    runs = tuple(
+        PastRun(started - back * DAY + hour, {key: {growth.SIZE: float(GIB * (40 - back))}})
+        for back in range(35, 0, -1)
+        for hour in (0, 3600)
+    )
+    found = growth.of_own_runs(History(runs), *key, Present(40 * GIB, 64 * MIB, 256 * MIB), limits)
+
+    assert growth.too_short(found.days, limits, NOW) == ""
+    assert growth.outlook(found, limits, NOW).daily == pytest.approx(GIB)
+    assert "0 days" in growth.too_short(
+        growth.of_own_runs(History(()), *key, Present(1, 1, 1), limits).days, limits, NOW
+    )
+
+
+def test_the_size_of_today_is_a_number_that_later_runs_can_read() -> None:
+    assert growth.now_takes(5).observed == 5.0

@@ -16,7 +16,7 @@ from opsverify.past_runs import History, PastRun
 from opsverify.transcript import Transcript
 
 DIRECTORY = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{8}")
-DAYS = 30
+DAYS = 31  # so that the thirtieth day before this one is looked at whole
 MOST_A_DAY = 4
 MOST_BYTES = 64 * 1024 * 1024  # of all records together
 

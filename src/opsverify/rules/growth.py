@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from statistics import linear_regression
 
 from opsverify.days import Daily, ends_at, trend
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, byte_size, holds
+from opsverify.past_runs import History
 from opsverify.probes import Attempt
 from opsverify.probes.documents import Attested
 from opsverify.probes.growth import Present, Sizes
@@ -19,6 +21,7 @@ from opsverify.rules.statements import attested
 
 # The history has to be that of this database: a series may be of another one, or leave out the largest.
 LEAST_SHARE = 0.9
+SIZE = "size of the database"  # as an observation is called, in this run as in earlier ones
 FARTHEST = 3650  # days; of what lies further away it is only said that it does
 
 
@@ -112,7 +115,6 @@ def has_room(
         ),
         holds("growth a day, by Theil and Sen", _rate(seen.robust), "shown", met=True),
         holds("growth a day, by linear regression", _rate(seen.linear), "shown", met=True),
-        holds("size now", f"{byte_size(seen.now)}", "shown", met=True),
         holds("history", _history(window(sizes.days, limits, now), limits), "enough", met=True),
         reaches(space, beside, seen, now),
     ]
@@ -138,6 +140,25 @@ def reaches(space: Space, beside: float, seen: Outlook, now: datetime) -> Observ
     else:
         told = f"in {days:.0f} days, about {now.astimezone(UTC).date() + timedelta(days=days)}, {_rate(daily)} a day"
     return holds(f"the database reaches the end of {space.mount}", told, "shown", met=True)
+
+
+def now_takes(size: float) -> Observation:
+    """The size of today, as a number: where nobody else remembers, later runs read it from the record of this one."""
+    return Observation(SIZE, float(size), "shown", met=True, unit="bytes")
+
+
+def of_own_runs(earlier: History, requirement: str, target: str, present: Present, limits: Limits) -> Sizes:
+    """The history of the size as earlier runs of the suite observed it, and what linear regression makes of it."""
+    days = earlier.daily(requirement, target).get(SIZE, ())
+    return Sizes(days, float(present.size), present.size + regression(days) * limits.forecast_days.number)
+
+
+def regression(days: Sequence[Daily]) -> float:
+    """The slope a day of the least squares' line through daily values; 0 where there are not two of them."""
+    points = [(each.day.toordinal(), each.value) for each in days if math.isfinite(each.value)]
+    if len(points) < 2:
+        return 0.0
+    return linear_regression(*zip(*points, strict=True)).slope
 
 
 def _rate(daily: float) -> str:
