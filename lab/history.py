@@ -234,7 +234,18 @@ def _api(live: Live, end: int, heap_growth: float) -> Iterator[Series]:
         )
 
 
-def _containers(database_bytes: float, end: int) -> Iterator[Series]:
+def _database(size: float, daily: float, end: int) -> Iterator[Series]:
+    """The size of the database, which grew by so many bytes a day.
+
+    Where it is smaller now than that comes to, it grew from its size of now on, and was cleaned up just this moment.
+    """
+    name = _name("pg_database_size_bytes", 'datname="tokenswap",server="postgres:5432"', "postgres", "postgres:9187")
+    start = size - DAYS * daily
+    start = start if start >= 0 else size
+    yield Series(name, size, lambda at: start + (DAYS - (end - at) / 86400) * daily, False)
+
+
+def _containers() -> Iterator[Series]:
     for service in SERVICES:
         labels = f'container_label_com_docker_compose_service="{service}",name="{service}"'
         used = MEMORY_MB.get(service, 30) * 1024 * 1024
@@ -242,15 +253,12 @@ def _containers(database_bytes: float, end: int) -> Iterator[Series]:
         yield Series(memory, used, lambda at, used=used: used * (1 + 0.06 * _wave(at)), False)  # type: ignore[misc]
         cpu = _name("container_cpu_usage_seconds_total", labels, "cadvisor", "node:8080")
         yield Series(cpu, DAYS * 86400 * 0.03, lambda at: 0.03 * (1 + 0.4 * _wave(at)), True)
-    size = _name("pg_database_size_bytes", 'datname="tokenswap"', "postgres", "postgres:9187")
-    daily = 24 * 1024
-    yield Series(size, database_bytes, lambda at: database_bytes - (end - at) / 86400 * daily, False)
 
 
 def _reachable() -> Iterator[Series]:
     """Everything was up, all the time."""
     outside = ("outside", f"https://{SERVER_NAME}/health")
-    others = (("prometheus", "localhost:9090"), ("alertmanager", "alertmanager:9093"))
+    others = (("prometheus", "localhost:9090"), ("alertmanager", "alertmanager:9093"), ("postgres", "postgres:9187"))
     for job, instance in (*LABELS.values(), *others, outside):
         yield Series(_name("up", "", job, instance), 1, _constant(1), False)
     yield Series(_name("probe_success", "", *outside), 1, _constant(1), False)
@@ -293,11 +301,13 @@ def backfill(
     gap_minutes: int = 0,
     heap_growth: float = 0.0,
     network: float = 0.02,
+    database_daily: float = 24 * 1024,
 ) -> None:
     """Replace Prometheus' data by a made-up past.
 
-    With this mean use of CPU, memory and network; with a gap of so many minutes in the API's series, six hours ago; and
-    with a heap of the API whose floor grew by this share a day to what it is now.
+    With this mean use of CPU, memory and network; with a gap of so many minutes in the API's series, six hours ago;
+    with a heap of the API whose floor grew by this share a day to what it is now; and with a database that grew by so
+    many bytes a day.
     """
     live = _scrape()
     size = engine.inside("postgres", "psql", "-XAtqc", "SELECT pg_database_size('tokenswap')", user="postgres").strip()
@@ -307,7 +317,8 @@ def backfill(
     every = [
         *_host(live, end, cpu, memory, network),
         *_api(live, end, heap_growth),
-        *_containers(float(size), end),
+        *_containers(),
+        *_database(float(size), database_daily, end),
         *_reachable(),
     ]
     _write(every, end, gap_minutes)

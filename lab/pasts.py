@@ -52,13 +52,17 @@ class Job:
     nan: bool = False
 
 
-def write(file: Path, now: int, machines: dict[str, Machine], jobs: dict[str, Job]) -> None:
+def write(
+    file: Path, now: int, machines: dict[str, Machine], jobs: dict[str, Job], sizes: dict[str, Sequence[Share]]
+) -> None:
     """The pasts of all cases as promtool reads them."""
     with file.open("w", encoding="ascii") as text:
         for name, machine in machines.items():
             text.writelines(_machine(name, machine, now))
         for name, job in jobs.items():
             text.writelines(_job(name, job, now))
+        for name, days in sizes.items():
+            text.writelines(_database(name, days, now))
         text.write("# EOF\n")
     file.chmod(0o644)  # promtool runs as Prometheus' own user
 
@@ -122,6 +126,24 @@ def _job(name: str, job: Job, now: int) -> Iterator[str]:
             yield f"http_request_duration_seconds_bucket{{{labels}}} {value} {at}\n"
 
 
+def _database(name: str, days: Sequence[Share], now: int) -> Iterator[str]:
+    """The size of a database at the ends of the last days, the newest last, and in between as a straight line.
+
+    None is a day that nobody measured. On the day that is still running the size stays as it was at the last midnight.
+    """
+    midnight = now // DAY * DAY
+    labels = f'datname="{name}",instance="a",job="postgres"'
+    before = next((each for each in days if each is not None), 0.0)
+    for back, size in zip(range(len(days), 0, -1), days, strict=True):
+        start = midnight - back * DAY
+        for at in range(start, start + DAY, STEP) if size is not None else ():
+            value = before + (size - before) * ((at - start) / DAY)  # type: ignore[operator]
+            yield f"pg_database_size_bytes{{{labels}}} {value:.0f} {at}\n"
+        before = before if size is None else size
+    for at in range(midnight, now + 1, STEP) if days[-1] is not None else ():
+        yield f"pg_database_size_bytes{{{labels}}} {before:.0f} {at}\n"
+
+
 SCRIPT = """set -e
 touch /tmp/empty.yml
 promtool tsdb create-blocks-from openmetrics --quiet --max-block-duration=39366h /tmp/past.om /tmp/data
@@ -130,7 +152,9 @@ exec prometheus --config.file=/tmp/empty.yml --storage.tsdb.path=/tmp/data --sto
 
 
 @contextlib.contextmanager
-def remembered(machines: dict[str, Machine], jobs: dict[str, Job]) -> Iterator[int]:
+def remembered(
+    machines: dict[str, Machine], jobs: dict[str, Job], sizes: dict[str, Sequence[Share]] | None = None
+) -> Iterator[int]:
     """A Prometheus that remembers these pasts, by its port on loopback.
 
     Raises:
@@ -139,7 +163,7 @@ def remembered(machines: dict[str, Machine], jobs: dict[str, Job]) -> Iterator[i
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         past = Path(folder) / "past.om"
-        write(past, int(time.time()), machines, jobs)
+        write(past, int(time.time()), machines, jobs, sizes or {})
         options = ["--label", engine.BESIDE_LABEL, "-p", "127.0.0.1::9090", "-v", f"{past}:/tmp/past.om:ro"]
         command = ["docker", "run", "-d", "--rm", *options, "--entrypoint", "sh", images.tag("prometheus")]
         container = run([*command, "-c", SCRIPT]).stdout.strip()

@@ -27,6 +27,7 @@ SERVICES = (
     "prometheus",
     "alertmanager",
     "node-exporter",
+    "postgres-exporter",
     "blackbox",
     "price-feed",
     "stand-ins",

@@ -13,9 +13,17 @@ def remember(
     gap_minutes: int = 0,
     heap_growth: float = 0.0,
     network: float = 0.02,
+    database_daily: float = 24 * 1024,
 ) -> None:
     """Let Prometheus remember another past, until it is told to `forget` it."""
-    history.backfill(cpu=cpu, memory=memory, gap_minutes=gap_minutes, heap_growth=heap_growth, network=network)
+    history.backfill(
+        cpu=cpu,
+        memory=memory,
+        gap_minutes=gap_minutes,
+        heap_growth=heap_growth,
+        network=network,
+        database_daily=database_daily,
+    )
     wait_healthy("prometheus")
 
 

@@ -55,12 +55,14 @@ def test_slow_requests_fail_when_they_are_more_than_a_twentieth(verify: Verify) 
 
 def test_a_past_above_the_limits_fails_and_one_below_them_passes(verify: Verify) -> None:
     # The daily rhythm takes the 95th percentile of memory above its mean.
-    faults.remember(cpu=0.72, memory=0.87, gap_minutes=100, heap_growth=0.15, network=0.72)
+    steep = 2**40  # bytes a day
+    faults.remember(cpu=0.72, memory=0.87, gap_minutes=100, heap_growth=0.15, network=0.72, database_daily=steep)
     hot = verify()
     assert hot.red == {
         "CAP-CPU-01-prometheus": "fail",
         "CAP-MEM-01-prometheus": "fail",
         "CAP-NET-01-prometheus": "fail",
+        "CAP-STO-01-postgres": "fail",
         "CAP-TRG-CPU-01-prometheus": "fail",
         "CAP-TRG-MEM-01-prometheus": "fail",
         "BP-PERF-02-prometheus": "fail",

@@ -56,9 +56,11 @@ def sizes(
         InsufficientFactsError: there is no current value.
     """
     whole = f"sum(max by (datname) ({series}))"
+    # At midnight the last sample of the day before is still the newest: alone it makes no day of one without any.
+    highest = f"max_over_time(({whole})[1d:5m]) and (count_over_time(({whole})[1d:5m]) > 1)"
     ahead = f"predict_linear(({whole})[{history_days:g}d:1h], {ahead_days * DAY:.0f})"
     with about(f"prometheus {prometheus.target}: asked for {series}"):
-        days = parse_sizes(query_days(prometheus, f"max_over_time(({whole})[1d:5m])", moments))
+        days = parse_sizes(query_days(prometheus, highest, moments))
         return Sizes(days, _single(query(prometheus, whole)), _single(query(prometheus, ahead)))
 
 

@@ -59,6 +59,7 @@ UNSEEN = dict.fromkeys(
         "PERF-PGSS-02-postgres",
         "PERF-IDX-01-postgres",
         "CHG-RB-PITR-02-postgres",
+        "CAP-STO-01-postgres",
     ),
     "error",
 )
@@ -114,6 +115,7 @@ FAULTS = [
             "CAP-NET-01-prometheus": "error",
             "CAP-TRG-CPU-01-prometheus": "error",
             "CAP-TRG-MEM-01-prometheus": "error",
+            "CAP-STO-01-postgres": "error",
             "CAP-TRG-P95-01-prometheus": "error",
             "APP-HEAP-01-prometheus": "error",
             "BP-PERF-02-prometheus": "error",
