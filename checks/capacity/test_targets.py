@@ -6,7 +6,7 @@ from opsverify.probes import daily, series
 from opsverify.rules import capacity
 
 
-@pytest.mark.requirement("CAP-CPU-01")
+@pytest.mark.requirement("CAP-CPU-01", on="prometheus")
 def test_cpu_keeps_to_its_target(prometheus, fact, outlook, limits, judge):
     """The steady target leaves room for a host to fail; the mean of a week does not fire on one spike."""
     ahead = outlook(limits.cpu_used, limits.coverage, "mean CPU use", daily.cpu)
@@ -15,7 +15,7 @@ def test_cpu_keeps_to_its_target(prometheus, fact, outlook, limits, judge):
     judge([*used, *ahead])
 
 
-@pytest.mark.requirement("CAP-MEM-01")
+@pytest.mark.requirement("CAP-MEM-01", on="prometheus")
 def test_memory_keeps_to_its_target(prometheus, fact, outlook, limits, judge):
     """Memory that is nearly used up turns the next peak into swapping or a killed process."""
     ahead = outlook(limits.memory_used, limits.coverage, "P95 memory use", daily.memory_peaks)

@@ -7,7 +7,7 @@ from opsverify.probes import daily, series
 from opsverify.rules import capacity
 
 
-@pytest.mark.requirement("CAP-TRG-CPU-01")
+@pytest.mark.requirement("CAP-TRG-CPU-01", on="prometheus")
 def test_cpu_does_not_call_for_scaling_out(prometheus, fact, outlook, limits, judge, now):
     """A mean over the week would fire on one spike; days that nobody measured would pass for cool ones."""
     ahead = outlook(limits.daily_mean, limits.coverage, "daily mean CPU use", daily.cpu)
@@ -16,7 +16,7 @@ def test_cpu_does_not_call_for_scaling_out(prometheus, fact, outlook, limits, ju
     judge([*capacity.in_a_row(found, prometheus.spec.instances, moments, limits, "mean CPU use"), *ahead])
 
 
-@pytest.mark.requirement("CAP-TRG-MEM-01")
+@pytest.mark.requirement("CAP-TRG-MEM-01", on="prometheus")
 def test_memory_does_not_call_for_scaling_out(prometheus, fact, outlook, limits, judge, now):
     """Memory that stays this full for days is no peak: the load has outgrown the host."""
     ahead = outlook(limits.daily_mean, limits.coverage, "daily mean memory use", daily.memory)

@@ -95,7 +95,10 @@ def _as_list(value: Any) -> Any:
 
 
 class Requirement(Strict):
-    """One demand of the manual. ``chapter`` is the folder that the entry stands in."""
+    """One demand of the manual. ``chapter`` is the folder that the entry stands in.
+
+    ``stand_in``: of the kinds of target, those further back stand in for the first, where the profile has none of it.
+    """
 
     chapter: str
     id: Annotated[str, StringConstraints(pattern=r"^[A-Z]+(-[A-Z0-9]+)*-\d\d$")]
@@ -112,6 +115,7 @@ class Requirement(Strict):
     remedy: Text
     remedy_zh: Text
     target: Annotated[list[TargetKind], BeforeValidator(_as_list), Field(min_length=1)]
+    stand_in: bool = False
     planned: bool = False
     limits: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], LimitEntry] = Field(
         default_factory=dict

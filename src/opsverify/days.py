@@ -31,6 +31,15 @@ class Daily:
 
 
 @dataclass(frozen=True)
+class Span:
+    """The mean of a value from one moment to a later one."""
+
+    start: float
+    end: float
+    value: float
+
+
+@dataclass(frozen=True)
 class Trend:
     """A straight line through daily values by Theil and Sen; ``latest`` is its height on ``last``, the newest day.
 
@@ -83,6 +92,25 @@ def highest(points: Iterable[tuple[float, float]]) -> tuple[Daily, ...]:
             day = day_of(moment)
             found[day] = max(found.get(day, value), value)
     return tuple(Daily(day, value) for day, value in sorted(found.items()))
+
+
+def spread(spans: Iterable[Span]) -> tuple[Daily, ...]:
+    """The mean of each UTC day that spans reach into, weighed by time; its coverage is the share that lies in any.
+
+    The spans must not overlap. Of one that reaches over midnight both days have the same mean.
+    """
+    weights: dict[date, list[tuple[float, float]]] = {}
+    for span in spans:
+        for number in range(math.floor(span.start) // DAY, math.ceil(span.end) // DAY + 1):
+            within = min(span.end, (number + 1) * DAY) - max(span.start, number * DAY)
+            if within > 0:
+                weights.setdefault(date.fromordinal(EPOCH + number), []).append((within, span.value))
+    return tuple(Daily(day, *_weighed(found)) for day, found in sorted(weights.items()))
+
+
+def _weighed(found: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    seconds = math.fsum(weight for weight, _ in found)
+    return math.fsum(weight * value for weight, value in found) / seconds, seconds / DAY
 
 
 def in_a_row(

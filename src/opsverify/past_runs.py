@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from opsverify.days import Daily, highest
 from opsverify.errors import UnansweredError
@@ -43,6 +43,11 @@ class History:
                 points.setdefault(name, []).append((run.started, value))
         return {name: highest(found) for name, found in points.items()}
 
+    def readings(self, requirement: str, target: str) -> list[Mapping[str, float]]:
+        """What a check observed in each run that observed anything, oldest first."""
+        found = (run.numbers.get((requirement, target)) for run in self.runs)
+        return [each for each in found if each]
+
 
 def parse(text: str, profile: str) -> PastRun | None:
     """Parse a ``results.json``; None for a run of another profile.
@@ -76,20 +81,7 @@ def _number(observation: Mapping[str, object]) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def chosen(names: Mapping[str, datetime], now: datetime, days: int, most_a_day: int) -> tuple[list[str], int]:
-    """Which runs to look at, newest first, by name and start; and how many within ``days`` before ``now`` are left out.
-
-    Of each day the newest ``most_a_day``: the highest of a few is what a day comes to, whoever runs it by the hundred.
-    """
-    within = sorted(
-        ((started, name) for name, started in names.items() if now - timedelta(days=days) <= started < now),
-        reverse=True,
-    )
-    counted: dict[object, int] = {}
-    kept = []
-    for started, name in within:
-        day = started.astimezone(UTC).date()
-        counted[day] = counted.get(day, 0) + 1
-        if counted[day] <= most_a_day:
-            kept.append(name)
-    return kept, len(within) - len(kept)
+def within(names: Mapping[str, datetime], now: datetime, days: int) -> list[tuple[date, str]]:
+    """The runs that began in the last ``days``, newest first: UTC day and name, of names with the start of each."""
+    found = [(start, name) for name, start in names.items() if now - timedelta(days=days) <= start < now]
+    return [(start.astimezone(UTC).date(), name) for start, name in sorted(found, reverse=True)]

@@ -112,6 +112,8 @@ class Run:
         for requirement in self.catalogue.values():
             if not requirement.planned:
                 kinds = requirement.target_kinds
+                if requirement.stand_in:
+                    kinds = next(((kind,) for kind in kinds if self.profile.names(kind)), kinds)
                 mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
                 found += mine or [Subject(requirement.id, kinds[0], "none")]
         return found

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from opsverify.days import DAY, Daily, day_of, ends, ends_at, highest, in_a_row, trend
+from opsverify.days import DAY, Daily, Span, day_of, ends, ends_at, highest, in_a_row, spread, trend
 from opsverify.judgement import Limit
 
 LIMIT = Limit("daily_mean", "at_most", 0.70, "ratio", "manual")
@@ -190,3 +190,25 @@ def test_a_limit_is_reached_where_the_line_meets_it(values: list[float], limit: 
     assume(wait is not None and 0 < wait < 1e6)
     assert wait is not None
     assert found.latest + found.slope * wait == pytest.approx(limit, rel=1e-6, abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.floats(1, 3 * DAY), st.floats(0, DAY), st.floats(0, 1)), max_size=20))
+def test_spreading_spans_over_days_loses_nothing(steps: list[tuple[float, float, float]]) -> None:
+    spans, at = [], 1.5 * DAY
+    for length, gap, value in steps:
+        spans.append(Span(at, at + length, value))
+        at += length + gap
+    found = spread(spans)
+    assert sum(each.coverage for each in found) * DAY == pytest.approx(sum(each.end - each.start for each in spans))
+    assert sum(each.coverage * each.value for each in found) * DAY == pytest.approx(
+        sum((each.end - each.start) * each.value for each in spans), abs=1e-6
+    )
+    assert all(0 < each.coverage <= 1 + 1e-9 for each in found)
+    assert [each.day for each in found] == sorted({each.day for each in found})
+
+
+def test_a_span_over_midnight_belongs_to_both_days() -> None:
+    first, second = spread([Span(0.75 * DAY, 1.25 * DAY, 0.4), Span(1.25 * DAY, 2 * DAY, 0.8)])
+    assert first == Daily(date(1970, 1, 1), 0.4, 0.25)
+    assert second.day == date(1970, 1, 2)
+    assert [second.value, second.coverage] == pytest.approx([0.7, 1.0])

@@ -18,7 +18,7 @@ from opsverify.channels.history import HistoryChannel
 from opsverify.days import Daily
 from opsverify.errors import UnansweredError
 from opsverify.judgement import Limit
-from opsverify.past_runs import chosen, parse
+from opsverify.past_runs import parse, within
 from opsverify.redaction import Redactor
 from opsverify.rules import forecast
 from opsverify.transcript import Transcript
@@ -116,9 +116,7 @@ def test_numbers_alone_are_remembered_and_of_capacity_alone() -> None:
     assert found.numbers == {("CAP-TRG-DISK-01", "node"): {"root": 0.5, "whole": 3.0}}
 
 
-def test_of_a_day_with_many_runs_the_newest_few_are_read(
-    stream: Callable[..., HistoryChannel], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_day_with_many_runs_the_newest_few_are_read(stream: Callable[..., HistoryChannel]) -> None:
     hours = [(at(each / 24), record(at(each / 24), root=each / 100)) for each in range(1, 10)]
     found = stream(*hours, (at(5), record(at(5), root=0.5))).earlier()
     assert [round(each.numbers["CAP-TRG-DISK-01", "node"]["root"], 2) for each in found.runs] == [
@@ -147,16 +145,20 @@ def test_what_was_read_is_on_record_and_read_once(
     assert len(asked["answer"]["damaged"]) == 1
 
 
-@given(st.lists(st.integers(0, 50 * 24 * 60), max_size=60, unique=True), st.integers(1, 5))
-def test_runs_are_chosen_newest_first_so_many_a_day(minutes: list[int], most: int) -> None:
+def test_runs_that_asked_for_something_else_do_not_hide_the_daily_one(stream: Callable[..., HistoryChannel]) -> None:
+    elsewhere = json.dumps({"run": {"profile": "lab", "start": at(1).isoformat()}, "checks": []})
+    runs = [(NOW - timedelta(hours=1, minutes=each), elsewhere) for each in range(15)]
+    found = stream(*runs, (NOW - timedelta(hours=6), record(NOW - timedelta(hours=6), root=0.5))).earlier()
+    assert len(found.runs) == 1
+    assert found.left_out == 0
+
+
+@given(st.lists(st.integers(-100, 50 * 24 * 60), max_size=60, unique=True))
+def test_runs_of_the_last_days_come_newest_first(minutes: list[int]) -> None:
     names = {str(each): NOW - timedelta(minutes=each) for each in minutes}
-    kept, left_out = chosen(names, NOW, 30, most)
-    starts = [names[each] for each in kept]
-    assert starts == sorted(starts, reverse=True)
-    assert all(NOW - timedelta(days=30) <= each < NOW for each in starts)
-    days = [each.date() for each in starts]
-    assert all(days.count(day) <= most for day in days)
-    assert len(kept) + left_out == sum(0 < each <= 30 * 24 * 60 for each in minutes)
+    found = within(names, NOW, 30)
+    assert [name for _, name in found] == [str(each) for each in sorted(minutes) if 0 < each <= 30 * 24 * 60]
+    assert all(names[name].date() == day for day, name in found)
 
 
 def test_what_this_run_sees_is_todays_value() -> None:

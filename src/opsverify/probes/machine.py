@@ -50,6 +50,15 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Processor:
+    """What all CPUs of a host did since it was booted (seconds since 1970), in ticks; of these, how many were idle."""
+
+    booted: int
+    ticks: int
+    idle: int
+
+
+@dataclass(frozen=True)
 class Socket:
     """A listening TCP socket."""
 
@@ -148,6 +157,29 @@ def parse_meminfo(text: str) -> Memory:
     if set(found) != {"MemTotal", "MemAvailable"} or not int(found["MemTotal"]):
         raise UnansweredError("/proc/meminfo: MemTotal and MemAvailable are not both in it")
     return Memory(int(found["MemTotal"]) * 1024, int(found["MemAvailable"]) * 1024)
+
+
+def processor(host: Host) -> Processor:
+    """What the CPUs did since the host was booted, from /proc/stat."""
+    with about(f"host {host.name}"):
+        return parse_stat(output(host, "grep -E '^(cpu|btime) ' /proc/stat"))
+
+
+def parse_stat(text: str) -> Processor:
+    """Parse the lines ``cpu`` and ``btime`` of /proc/stat.
+
+    What guests of a virtual machine used counts as ``user`` already; waiting for a disk is no idling, as in the
+    measure that Prometheus is asked for.
+
+    Raises:
+        UnansweredError: they are not both in it.
+    """
+    found = {words[0]: words[1:] for words in map(str.split, text.splitlines()) if words}
+    numbers = {name: [int(each) for each in words if each.isdecimal()] for name, words in found.items()}
+    cpu, booted = numbers.get("cpu", [])[:8], numbers.get("btime", [])
+    if len(cpu) < 4 or not sum(cpu) or len(booted) != 1:
+        raise UnansweredError("/proc/stat: the CPUs' time and the time of the boot are not both in it")
+    return Processor(booted[0], sum(cpu), cpu[3])
 
 
 def sockets(host: Host) -> tuple[Socket, ...]:
