@@ -153,9 +153,12 @@ exec prometheus --config.file=/tmp/empty.yml --storage.tsdb.path=/tmp/data --sto
 
 @contextlib.contextmanager
 def remembered(
-    machines: dict[str, Machine], jobs: dict[str, Job], sizes: dict[str, Sequence[Share]] | None = None
+    machines: dict[str, Machine],
+    jobs: dict[str, Job],
+    sizes: dict[str, Sequence[Share]] | None = None,
+    now: int | None = None,
 ) -> Iterator[int]:
-    """A Prometheus that remembers these pasts, by its port on loopback.
+    """A Prometheus that remembers these pasts up to ``now``, by its port on loopback.
 
     Raises:
         Problem: it does not come up.
@@ -163,7 +166,7 @@ def remembered(
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         past = Path(folder) / "past.om"
-        write(past, int(time.time()), machines, jobs, sizes or {})
+        write(past, now or int(time.time()), machines, jobs, sizes or {})
         options = ["--label", engine.BESIDE_LABEL, "-p", "127.0.0.1::9090", "-v", f"{past}:/tmp/past.om:ro"]
         command = ["docker", "run", "-d", "--rm", *options, "--entrypoint", "sh", images.tag("prometheus")]
         container = run([*command, "-c", SCRIPT]).stdout.strip()

@@ -69,6 +69,7 @@ def test_a_past_above_the_limits_fails_and_one_below_them_passes(verify: Verify)
         "APP-HEAP-01-prometheus": "fail",
     }
     assert 0.70 < hot.check("CAP-CPU-01-prometheus")["observations"][0]["observed"] < 0.75
+    assert "CAP-TRG-CPU-01-node" not in hot.states, "the host stands in only where there is no Prometheus"
 
     # Above the targets, and yet no reason to scale out.
     faults.remember(cpu=0.69, memory=0.83, network=0.02)

@@ -14,6 +14,8 @@ from opsverify.probes.machine import Filesystem
 from opsverify.probes.series import Latency, Utilisation
 from opsverify.targets import Interface
 
+SHOWN = 20  # of a list that may be as long as a host has containers
+
 
 def disk_left(filesystems: Sequence[Filesystem], limits: Limits) -> list[Observation]:
     """Every filesystem on storage has room, by df's own measure: used ÷ (used + available), unrounded."""
@@ -134,8 +136,10 @@ def not_judged(found: Sequence[tuple[str, str]], interfaces: Sequence[Interface]
     ``found`` are instances and devices.
     """
     known = {(each.instance, each.device) for each in interfaces}
-    others = tuple(" ".join(each) for each in found if each not in known)
-    return [holds("interfaces without a capacity in the profile, not judged", others or "none", "shown", met=True)]
+    others = [" ".join(each) for each in found if each not in known]
+    more = [f"and {len(others) - SHOWN} more"] * (len(others) > SHOWN)
+    told = (*others[:SHOWN], *more) or "none"
+    return [holds("interfaces without a capacity in the profile, not judged", told, "shown", met=True)]
 
 
 def latency(histogram: Latency, limits: Limits) -> list[Observation]:

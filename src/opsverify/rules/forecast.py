@@ -47,7 +47,8 @@ def rests_on(history: History, failure: str = "") -> Observation:
     """That a history is that of the suite's own runs: how many there were, and how many could not be read."""
     if failure:
         return holds("history", f"not told: {failure}", "shown", met=True)
-    damaged = f"; not readable: {', '.join(history.damaged)}" if history.damaged else ""
+    some = f"{', '.join(history.damaged[:3])}{' …' * (len(history.damaged) > 3)}"
+    damaged = f"; {len(history.damaged)} could not be read: {some}" if history.damaged else ""
     left_out = f"; {history.left_out} more were not looked at" if history.left_out else ""
     told = f"{len(history.runs)} earlier runs of this profile{left_out}{damaged}"
     return holds("history", told, "shown", met=True)
@@ -78,7 +79,7 @@ def _told(found: Trend | None, days: Sequence[Daily], limit: Limit, source: str)
     elif wait > FARTHEST:
         told = f"in more than {FARTHEST} days, {rate}"
     else:
-        told = f"in {wait:.0f} days, about {found.last + timedelta(days=wait)}, {rate}"
+        told = f"in {wait:.0f} days, about {found.last + timedelta(days=round(wait))}, {rate}"
     return f"{told} ({rests})"
 
 
