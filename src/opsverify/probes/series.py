@@ -105,7 +105,7 @@ def query_days(prometheus: WebChannel, promql: str, moments: Sequence[int]) -> t
     Raises:
         UnansweredError: the server answered with an error, or with something else than what was asked for.
     """
-    bound = f"{0.8 * prometheus.timeout_s:g}s"
+    bound = f"{0.8 * prometheus.timeout_s:g}"  # seconds; a unit would want a whole number
     span = {"start": str(moments[0]), "end": str(moments[-1]), "step": str(DAY)}
     with about(f"prometheus {prometheus.target}: asked {promql!r} for {len(moments)} days"):
         answer = prometheus.get("/api/v1/query_range", {"query": promql, "timeout": bound, **span})
