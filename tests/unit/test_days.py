@@ -8,7 +8,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from opsverify.days import DAY, Daily, Span, day_of, ends, ends_at, highest, in_a_row, spread, trend
@@ -136,6 +136,7 @@ def test_the_highest_of_a_day_is_one_whatever_the_order(points: list[tuple[float
     )
 
 
+@settings(deadline=None)
 @given(
     st.floats(-1e6, 1e6),
     st.floats(-1e3, 1e3),
@@ -149,6 +150,7 @@ def test_a_straight_line_is_found_whatever_days_are_missing(start: float, slope:
     assert found.days == len(numbers)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e9), min_size=10, max_size=10), st.lists(st.integers(0, 29), max_size=7, unique=True))
 def test_a_quarter_of_nonsense_does_not_move_the_line(nonsense: list[float], where: list[int]) -> None:
     values = {FIRST + timedelta(days=each): 100 + 2.0 * each for each in range(30)}
@@ -158,6 +160,12 @@ def test_a_quarter_of_nonsense_does_not_move_the_line(nonsense: list[float], whe
     assert found is not None
     # Seven of thirty days touch at most 182 of 435 pairs, fewer than half: the median is still between true slopes.
     assert found.slope == pytest.approx(2.0)
+
+
+def test_a_wild_last_day_does_not_move_the_line() -> None:
+    found = trend({FIRST + timedelta(days=each): 0.1 * each if each < 9 else 5.0 for each in range(10)})
+    assert found is not None
+    assert [found.slope, found.latest] == pytest.approx([0.1, 0.9])
 
 
 @pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.6], [0.5, 0.6, math.nan]])

@@ -130,6 +130,24 @@ def test_days_are_asked_for_their_last_second_in_one_question(
     server.close()
 
 
+@pytest.mark.parametrize(
+    ("probe", "function"), [(daily.memory, "avg_over_time("), (daily.memory_peaks, "quantile_over_time(0.95, ")]
+)
+def test_memory_is_taken_on_the_grid_that_its_coverage_is(
+    prometheus: Callable[..., WebChannel],
+    exchanges: Callable[[], list[dict[str, Any]]],
+    probe: Callable[..., Any],
+    function: str,
+) -> None:
+    server = prometheus(matrix(({"instance": "a"}, values("0.5"))))
+    probe(server, ENDS)
+    used = "(max by (instance) (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes))[1d:5m])"
+    asked = [each["question"]["params"] for each in exchanges()]
+    assert [each["query"] for each in asked] == [f"{function}{used}", f"count_over_time({used}"]
+    assert {each["timeout"] for each in asked} == {"1.6"}  # before the channel's own two seconds are over
+    server.close()
+
+
 def test_the_speed_that_an_interface_tells_is_never_asked(
     prometheus: Callable[..., WebChannel], exchanges: Callable[[], list[dict[str, Any]]]
 ) -> None:

@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsverify import readings
@@ -41,6 +41,11 @@ def test_after_a_boot_only_the_time_since_then_is_known() -> None:
     assert [second.start, second.end, second.value] == pytest.approx([30 * HOUR, 40 * HOUR, 0.9])
 
 
+def test_a_boot_that_seems_to_lie_before_the_last_run_adds_no_time_twice() -> None:
+    before, after = cpu(20 * HOUR, 0.5), cpu(40 * HOUR, 0.9, booted=19 * HOUR)
+    assert [(each.start, each.end) for each in cpu_spans([before, after])] == [(0, 20 * HOUR), (20 * HOUR, 40 * HOUR)]
+
+
 def test_a_clock_that_was_set_is_no_boot() -> None:
     before, after = cpu(100 * HOUR, 0.5, booted=10), cpu(120 * HOUR, 0.5, booted=12)
     assert [(each.start, each.end) for each in cpu_spans([before, after])] == [(100 * HOUR, 120 * HOUR)]
@@ -53,6 +58,7 @@ def test_counters_that_went_back_and_runs_too_far_apart_tell_nothing(after: Cpu)
     assert cpu_spans([Cpu(100 * HOUR, 0, 1000, 900), after]) == []
 
 
+@settings(deadline=None)
 @given(
     st.floats(0, 1),
     st.lists(st.tuples(st.floats(60, 30 * HOUR), st.booleans(), st.floats(0, 1)), min_size=1, max_size=30),
