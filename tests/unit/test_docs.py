@@ -54,6 +54,7 @@ def test_every_pytest_example_selects_checks(command: str, monkeypatch: pytest.M
     for environment in ("STAGING", "PRODUCTION"):
         for service in ("POSTGRES", "REDIS"):
             monkeypatch.setenv(f"{environment}_{service}_PASSWORD", "only-to-collect")
+        monkeypatch.setenv(f"{environment}_GRAFANA_TOKEN", "only-to-collect")
     arguments = [*shlex.split(command)[1:], "--collect-only", "-q", "-p", "no:cacheprovider"]
     arguments = [each for each in arguments if each != "--lf"]  # needs a run before it
     done = subprocess.run(
