@@ -28,6 +28,28 @@ def documents(created: float) -> int:
     return 1400 + int(created // DAY) * 7 % 90
 
 
+def health() -> dict[str, Any]:
+    """``_cluster/health``: as of one node, whose replicas have nowhere to go but are none."""
+    shards = len(indices())
+    return {
+        "cluster_name": "stand-in",
+        "status": "green",
+        "timed_out": False,
+        "number_of_nodes": 1,
+        "number_of_data_nodes": 1,
+        "active_primary_shards": shards,
+        "active_shards": shards,
+        "relocating_shards": 0,
+        "initializing_shards": 0,
+        "unassigned_shards": 0,
+        "delayed_unassigned_shards": 0,
+        "number_of_pending_tasks": 0,
+        "number_of_in_flight_fetch": 0,
+        "task_max_waiting_in_queue_millis": 0,
+        "active_shards_percent_as_number": 100.0,
+    }
+
+
 def cat(pattern: str, wanted: str) -> list[dict[str, Any]]:
     """``_cat/indices?format=json``: all values are text."""
     found = []
@@ -90,8 +112,9 @@ def answer(path: str) -> tuple[int, Any]:
     url = urlsplit(path)
     asked, query = unquote(url.path).strip("/").split("/"), parse_qs(url.query)
     match asked:
-        case [""]:
-            return 200, {"name": "stand-in", "cluster_name": "stand-in", "version": {"number": "7.17.0"}}
+        case [""] | ["_cluster", "health"]:
+            about = {"name": "stand-in", "cluster_name": "stand-in", "version": {"number": "7.17.0"}}
+            return 200, health() if asked[0] else about
         case ["_cat", "indices", pattern]:
             return 200, cat(pattern, query.get("h", [""])[0])
         case [pattern, "_ilm", "explain"]:

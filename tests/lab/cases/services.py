@@ -115,12 +115,17 @@ FAULTS = [
             "APP-HEAP-01-prometheus": "error",
             "BP-PERF-02-prometheus": "error",
             "HLT-RES-01-prometheus": "error",
+            "MON-ARCH-01-prometheus": "fail",
+            "MON-MET-01-prometheus": "error",
+            "MON-RULE-01-prometheus": "error",
+            "MON-NOTIF-01-alertmanager": "fail",
         },
     ),
     Fault(
         "the API restarts again and again",
         lambda: faults.restarted_by_crash("tokenswap-api", 2),
         {"HLT-SVC-01-tokenswap-api": "fail", "APP-RST-01-tokenswap-api": "fail"},
+        {"MON-MET-01-prometheus": "fail"},
     ),
     Fault(
         "a service is not restarted",
