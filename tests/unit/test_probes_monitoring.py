@@ -16,11 +16,18 @@ from hypothesis import strategies as st
 from opsverify.errors import UnansweredError
 from opsverify.probes.dashboards import parse_health, parse_sources, parse_titles
 from opsverify.probes.delivery import (
+    DROPPED,
+    FAILED,
     MOST_ROUTES,
+    SETTLING_S,
     Alert,
+    Lost,
     Route,
+    Series,
+    lost_in,
     parse_alertmanagers,
     parse_alerts,
+    parse_matrix,
     parse_routes,
     parse_status,
 )
@@ -396,6 +403,117 @@ def test_alerts_that_are_none_are_an_error(text: str) -> None:
         parse_alerts(text)
 
 
+# What got lost
+
+AM, PROM = ("alertmanager", "am:9093"), ("prometheus", "localhost:9090")
+CLOCK = 1_795_440_000.0
+
+
+def counted(*values: float, source: tuple[str, str] = AM, after: float = 0) -> Series:
+    """A counter, scraped every 15 seconds; it was not there before ``after``."""
+    return Series(source, tuple((CLOCK + after + 15 * number, value) for number, value in enumerate(values)))
+
+
+def begun(*starts: float, source: tuple[str, str] = AM) -> Series:
+    """When the process began that answered each scrape, in seconds after the clock."""
+    return Series(source, tuple((CLOCK + 15 * number, CLOCK + start) for number, start in enumerate(starts)))
+
+
+@pytest.mark.parametrize(
+    ("counters", "starts", "count"),
+    [
+        ([counted(0, 0, 0, 0)], [begun(-900, -900, -900, -900)], 0),
+        ([counted(7, 7, 7, 7)], [begun(-900, -900, -900, -900)], 0),  # that was before the window
+        ([counted(7, 7, 8, 8)], [begun(-900, -900, -900, -900)], 1),
+        ([counted(0, 0), counted(2, 4)], [begun(-900, -900)], 2),  # two integrations of one process
+        ([counted(0, 0, 0, 0), counted(1, 1, after=30)], [begun(-900, -900, -900, -900)], 1),  # it failed first then
+        ([counted(5, 5, 0, 0)], [begun(-900, -900, 20, 20)], 0),  # restarted
+        ([counted(5, 5, 2, 2)], [begun(-900, -900, 20, 20)], 2),
+        ([counted(1, 1, 1, 1)], [begun(-900, -900, 20, 20)], 1),  # restarted, and failed as often as before
+        ([counted(5, 5, 2, 2)], [], 2),  # a process that tells no start
+        ([counted(0, 1)], [], 1),
+        ([counted(0, 1)], [begun(-900, -900, source=PROM)], 1),
+    ],
+)
+def test_what_got_lost_is_counted_by_process(counters: list[Series], starts: list[Series], count: float) -> None:
+    assert lost_in(FAILED, counters, starts, settling=0) == [Lost(FAILED, "am:9093", count)]
+
+
+@pytest.mark.parametrize(
+    ("values", "start", "count"),
+    [
+        ((0, 1, 1, 1), 10, 0),  # before it had found its Alertmanager
+        ((7, 1, 1, 1), 10, 0),
+        ((0, 0, 1, 1), 10, 0),
+        ((0, 0, 0, 1), 10, 1),  # counted 20 seconds after the start, or later
+        ((0, 1, 1, 2), 10, 1),
+        ((0, 1, 1, 1), -900, 1),  # it did not start at all
+    ],
+)
+@pytest.mark.parametrize(
+    "others", [[], [begun(*[-5000] * 4, source=PROM)]]
+)  # with these it read its configuration anew
+def test_what_prometheus_gives_up_while_it_starts_is_sent_again(
+    values: tuple[float, ...], start: float, count: float, others: list[Series]
+) -> None:
+    starts = [*others, begun(-900, start, start, start, source=PROM)]
+    found = lost_in(DROPPED, [counted(*values, source=PROM)], starts, settling=SETTLING_S)
+    assert found == [Lost(DROPPED, "localhost:9090", count)]
+
+
+def test_each_process_counts_by_itself_and_nothing_counts_as_nothing() -> None:
+    found = lost_in(DROPPED, [counted(0, 1), counted(0, 2, source=PROM)], [], settling=SETTLING_S)
+    assert found == [Lost(DROPPED, "am:9093", 1), Lost(DROPPED, "localhost:9090", 2)]
+    assert lost_in(FAILED, [], [begun(0)], settling=0) == []
+    assert lost_in(FAILED, [Series(AM, ())], [], settling=0) == []
+
+
+def test_a_counter_that_is_no_number_is_none() -> None:
+    (found,) = lost_in(FAILED, [counted(0, math.nan, 0)], [], settling=0)
+    assert math.isnan(found.count)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=12), st.integers(1, 11))
+def test_what_got_lost_is_what_was_added_however_often_it_restarted(added: list[int], restart: int) -> None:
+    values, starts, total = [], [], 0
+    for number, each in enumerate(added):
+        total = each if number == restart else total + each
+        values.append(total)
+        starts.append(15 * restart - 5 if number >= restart else -900)
+    (found,) = lost_in(FAILED, [counted(*values)], [begun(*starts)], settling=0)
+    assert found.count == sum(added[1:])
+
+
+def matrix(*series: Any) -> str:
+    return success({"resultType": "matrix", "result": list(series)})
+
+
+def test_a_range_of_samples_is_read() -> None:
+    told = {"metric": {"job": "alertmanager", "instance": "am:9093", "integration": "email"}, "values": [[1.5, "0"]]}
+    assert parse_matrix(matrix(told, {"metric": {}, "values": []})) == (
+        Series(AM, ((1.5, 0.0),)),
+        Series(("", ""), ()),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *NOTHING,
+        ERROR,
+        success({"resultType": "vector", "result": []}),
+        matrix(None),
+        matrix({"metric": {}}),
+        matrix({"metric": {}, "values": [[1]]}),
+        matrix({"metric": {}, "values": [[1, "x"]]}),
+        matrix({"metric": {"job": 1}, "values": []}),
+    ],
+)
+def test_a_range_of_samples_that_is_none_is_an_error(text: str) -> None:
+    with pytest.raises(UnansweredError, match=r"^no samples"):
+        parse_matrix(text)
+
+
 # Dashboards
 
 
@@ -529,6 +647,7 @@ PARSERS: list[Callable[[str], Any]] = [
     parse_status,
     parse_routes,
     parse_alerts,
+    parse_matrix,
     parse_titles,
     parse_sources,
     lambda text: parse_spans(text, "api"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +16,14 @@ from opsverify.errors import UnansweredError
 from opsverify.probes import Attempt, about, attempt
 from opsverify.probes.collection import Coverage, coverage
 from opsverify.probes.monitoring import api
-from opsverify.probes.series import query
 
 FAILED, DROPPED = "alertmanager_notifications_failed_total", "prometheus_notifications_dropped_total"
 MOST_ROUTES = 2000
 LONGEST_CONFIG = 1024 * 1024  # characters
-LOOKS_S = 15  # seconds between two looks at a counter that only grows: none is lost in between
+STARTED, LOADED = "process_start_time_seconds", "prometheus_config_last_reload_success_timestamp_seconds"
+# A Prometheus that has just started, or read its configuration anew, has not found its Alertmanagers yet, and gives up
+# what it evaluates until then. It sends that again (--rules.alert.resend-delay), so no alert is lost by that.
+SETTLING_S = 15
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,14 @@ class Route:
     name: str
     receiver: str
     integrations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The samples of one series: its job and instance, and moments (seconds since 1970) with values, oldest first."""
+
+    source: tuple[str, str]
+    samples: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -169,20 +181,85 @@ def _text(value: Any) -> str:
 
 
 def losses(prometheus: WebChannel, seconds: float) -> Attempt[Losses]:
-    """Notifications that Alertmanager failed to send, and that Prometheus gave up, in the last ``seconds``.
-
-    Counters of one process are summed before they are compared: one of them may begin with its first failure.
-    """
+    """Notifications that Alertmanager failed to send, and that Prometheus gave up, in the last ``seconds``."""
 
     def ask() -> Losses:
-        lost = []
-        for metric in (FAILED, DROPPED):
-            grown = f"increase((sum by (job, instance) ({metric}))[{seconds:.0f}s:{LOOKS_S}s])"
-            for each in query(prometheus, grown):
-                lost.append(Lost(metric, each.labels.get("instance", "no instance"), each.value))
+        failed, dropped, started, loaded = (
+            _history(prometheus, f"{metric}[{seconds:.0f}s]") for metric in (FAILED, DROPPED, STARTED, LOADED)
+        )
+        lost = [
+            *lost_in(FAILED, failed, started, settling=0),
+            *lost_in(DROPPED, dropped, (*started, *loaded), settling=SETTLING_S),
+        ]
         return Losses(tuple(lost), coverage(prometheus, (FAILED, DROPPED), seconds / 3600))
 
     return attempt(ask)
+
+
+def _history(prometheus: WebChannel, selector: str) -> tuple[Series, ...]:
+    with about(f"prometheus {prometheus.target}: asked {selector!r}"):
+        return parse_matrix(api(prometheus, "/api/v1/query", {"query": selector}))
+
+
+def parse_matrix(text: str) -> tuple[Series, ...]:
+    """The series of an answer of /api/v1/query to a range of samples, by job and instance.
+
+    Raises:
+        UnansweredError: it is no such answer.
+    """
+    try:
+        answer = json.loads(text)
+        if answer["status"] != "success" or answer["data"]["resultType"] != "matrix":
+            raise ValueError("no range of samples")
+        return tuple(
+            Series(
+                (_text(each["metric"].get("job", "")), _text(each["metric"].get("instance", ""))),
+                tuple((float(at), float(value)) for at, value in each["values"]),
+            )
+            for each in answer["data"]["result"]
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
+        raise UnansweredError(f"no samples in the answer: {error!r}"[:300]) from None
+
+
+def lost_in(metric: str, counters: Sequence[Series], starts: Sequence[Series], *, settling: float) -> list[Lost]:
+    """How much the counters of each process grew, and with each new process anew; ``starts`` say when that began.
+
+    A counter that a process had not from the beginning, as of an integration that fails for the first time, grew by
+    all of its value. What may have been counted within ``settling`` seconds of a start is left out.
+    """
+    told = [each for each in counters if each.samples]
+    began: dict[tuple[str, str], float] = {}
+    for each in told:
+        began[each.source] = min(began.get(each.source, math.inf), each.samples[0][0])
+    processes: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for each in starts:
+        processes[each.source] = sorted([*processes.get(each.source, []), *each.samples])
+    found: dict[tuple[str, str], float] = {}
+    for each in told:
+        grown = _grown(each.samples, began[each.source], processes.get(each.source, []), settling)
+        found[each.source] = found.get(each.source, 0.0) + grown
+    return [Lost(metric, instance or "no instance", count) for (_, instance), count in sorted(found.items())]
+
+
+def _grown(
+    samples: Sequence[tuple[float, float]], began: float, processes: Sequence[tuple[float, float]], settling: float
+) -> float:
+    total, before, seen, ran = 0.0, math.nan, math.nan, math.nan
+    moments = [at for at, _ in processes]
+    for at, value in samples:
+        position = bisect_right(moments, at)
+        start = processes[position - 1][1] if position else math.nan
+        if math.isnan(before):
+            grown = value if at > began else 0.0
+        elif value < before or start > ran:
+            grown = value
+        else:
+            grown = value - before
+        if not (settling and seen < start + settling):  # it was counted after the sample before this one
+            total += grown
+        before, seen, ran = value, at, start
+    return total
 
 
 def alerts(alertmanager: WebChannel) -> Attempt[tuple[Alert, ...]]:
