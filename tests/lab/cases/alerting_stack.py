@@ -109,7 +109,8 @@ FAULTS = [
     Fault(
         "the API's job scrapes Prometheus itself",
         faults.scrapes_itself,
-        {"MON-MET-01-prometheus": "fail", "BP-PERF-02-prometheus": "fail"},
+        # A second target that counts what Prometheus gave up has no samples of the last hour.
+        {"MON-MET-01-prometheus": "fail", "BP-PERF-02-prometheus": "fail", "MON-NOTIF-01-alertmanager": "fail"},
         lane="monitoring",
     ),
     Fault(

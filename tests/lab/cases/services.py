@@ -106,7 +106,7 @@ FAULTS = [
     ),
     Fault(
         "prometheus stopped",
-        lambda: faults.stopped("prometheus"),
+        faults.prometheus_stopped,
         {
             "HLT-ERR-01-prometheus": "error",
             "CAP-CPU-01-prometheus": "error",
