@@ -22,6 +22,7 @@ from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
 from opsverify.channels.ledger import LedgerChannel
 from opsverify.channels.names import NamesChannel
+from opsverify.channels.promtool import PromtoolChannel
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
@@ -119,12 +120,18 @@ class Run:
         """The channel to a target; there is one per target and run."""
         key = (kind, name)
         if key not in self.channels:
-            self.channels[key] = self._open(kind, name)
+            self.channels[key] = self._beside(kind, name) or self._open(kind, name)
         return self.channels[key]
 
-    def _open(self, kind: str, name: str) -> Any:
+    def _beside(self, kind: str, name: str) -> Any:
+        """What is asked on this machine about a target: the ledger of its store, the promtool for its rules."""
         if kind == "ledger":
             return LedgerChannel(name, self.directory.parent / ledger.NAME, self.started, self.transcript)
+        if kind == "promtool":
+            return PromtoolChannel(self.profile.target("prometheus", name), self.transcript)
+        return None
+
+    def _open(self, kind: str, name: str) -> Any:
         spec: Any = self.profile.program if kind == "names" else self.profile.target(kind, name)  # type: ignore[arg-type]
         where = (self.root, self.transcript)
         opened: Any = spec
