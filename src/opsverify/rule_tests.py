@@ -17,7 +17,10 @@ import yaml
 from opsverify.errors import UnansweredError
 from opsverify.probes.alert_rules import Group, Rule
 
-DAY, HOUR = 86400, 3600
+DAY = 86400
+# Between two evaluations of the rules, and from the last midnight to the look at what fires: no state of a test is
+# shorter than a day, and what has to last for a while has done so.
+EVALUATION = 4 * 3600
 # promtool stops at 10,000 samples a query: a week at two minutes is 5,040, and rates over five minutes still have two.
 STEPS_S = (120, 240)
 TOO_MANY = "too many samples"
@@ -168,10 +171,10 @@ def _trigger(name: str, what: str, feed: Any, live: Live, limit: float, days: in
 
 
 def _case(name: str, feed: Any, live: Live, shares: Shares) -> Case:
-    """A case of so many days and two hours: the last of the whole days is over by then."""
+    """A case of so many days and some hours: the last of the whole days is over by then."""
     spans = [(DAY, each) for each in shares]
-    spans.append((2 * HOUR, shares[-1]))
-    return Case(name, len(shares) * DAY + 2 * HOUR, tuple(feed(live, spans)))
+    spans.append((EVALUATION, shares[-1]))
+    return Case(name, len(shares) * DAY + EVALUATION, tuple(feed(live, spans)))
 
 
 def _spans(shares: Iterable[tuple[int, float | None]], scale: float = 1.0, offset: float = 0.0) -> tuple[Span, ...]:
@@ -208,7 +211,7 @@ def _network(live: Live, shares: Sequence[tuple[int, float | None]]) -> Iterator
 
 def _latency(name: str, live: Live, manual: Manual, within: float) -> Case:
     """Ten requests a second, of which the share ``within`` ends in time, and nine tenths at once."""
-    seconds, series = 2 * DAY + 2 * HOUR, []
+    seconds, series = 2 * DAY + EVALUATION, []
     for edge in live.edges:
         at = _edge(edge)
         share = 1.0 if at > manual.p95_seconds else within if at == manual.p95_seconds else 0.9
@@ -268,7 +271,9 @@ def files(groups: Sequence[Group], cases: Sequence[Case], step: int) -> dict[str
     ]
     return {
         RULES: yaml.safe_dump({"groups": loaded}),
-        TESTS: yaml.safe_dump({"rule_files": [RULES], "evaluation_interval": "1h", "tests": tests}, width=1000),
+        TESTS: yaml.safe_dump(
+            {"rule_files": [RULES], "evaluation_interval": f"{EVALUATION}s", "tests": tests}, width=1000
+        ),
     }
 
 
