@@ -4,6 +4,7 @@ Only tests use this; no check can reach it.
 """
 
 from lab.faults.access import SILENT_PORT, silent_listener
+from lab.faults.alerts import alert, alertmanager_edited, rules_edited, silence, unnamed
 from lab.faults.api import FAULT_SWITCH, api_misbehaves
 from lab.faults.archiving import (
     archive_command,
@@ -56,7 +57,7 @@ from lab.faults.database import (
     sql_change,
     stale_statistics,
 )
-from lab.faults.documents import DOCUMENTS, document, document_gone
+from lab.faults.documents import DOCUMENTS, document, document_added, document_gone
 from lab.faults.host import (
     api_port_wide,
     data_disk_filled,
@@ -163,6 +164,8 @@ __all__ = [
     "alertmanager_edited",
     "alertmanager_out_of_reach",
     "alertmanager_stopped",
+    "alert",
+    "alertmanager_edited",
     "all_of",
     "api_key",
     "api_misbehaves",
@@ -194,6 +197,7 @@ __all__ = [
     "day_removed",
     "days_ago",
     "document",
+    "document_added",
     "document_gone",
     "drill_aged",
     "drill_found",
@@ -278,6 +282,7 @@ __all__ = [
     "server_setting",
     "session",
     "silenced",
+    "silence",
     "silent_listener",
     "slow_statement",
     "sql",
@@ -293,6 +298,7 @@ __all__ = [
     "sudoers",
     "superseded_update",
     "twin",
+    "unnamed",
     "wait_healthy",
     "wait_until",
     "young_logs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -124,7 +125,7 @@ def test_firings_cover_every_sample_and_no_hole(times: list[int]) -> None:
     for each in times:
         moment = datetime.fromtimestamp(each, UTC)
         assert sum(one.start <= moment <= one.end for one in found) == 1
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert after.start - before.end > timedelta(seconds=alerts.HOLE_S)
 
 

@@ -48,8 +48,8 @@ def test_what_promtool_said_of_rules_of_a_monitoring_manual(captured: Callable[[
         lambda said: said.replace("p95_seconds 94%", "p95_seconds 93%"),
         lambda said: said.partition("p95_seconds 94%")[0],
         lambda said: said.replace("] 1E+00", "").replace("} 1E+00", "} one"),
-        lambda said: "",
-        lambda said: "  FAILED:\n    rule: A, time: 4h, err: query processing would load too many samples",
+        lambda _: "",
+        lambda _: "  FAILED:\n    rule: A, time: 4h, err: query processing would load too many samples",
     ],
 )
 def test_what_promtool_does_not_tell_is_an_error(change: Callable[[str], str], captured: Callable[[str], str]) -> None:

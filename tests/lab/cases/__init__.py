@@ -3,6 +3,7 @@
 from tests.lab.cases import (
     access,
     alerting_stack,
+    alerting,
     backup,
     health,
     host,
@@ -18,6 +19,7 @@ from tests.lab.cases.kinds import Fault, NearMiss
 
 FAULTS = [
     *access.FAULTS,
+    *alerting.FAULTS,
     *services.FAULTS,
     *host.FAULTS,
     *security.FAULTS,
@@ -32,6 +34,7 @@ FAULTS = [
 ]
 NEAR_MISSES = [
     *access.NEAR_MISSES,
+    *alerting.NEAR_MISSES,
     *services.NEAR_MISSES,
     *host.NEAR_MISSES,
     *security.NEAR_MISSES,

@@ -119,6 +119,12 @@ FAULTS = [
             "MON-MET-01-prometheus": "error",
             "MON-RULE-01-prometheus": "error",
             "MON-NOTIF-01-alertmanager": "fail",
+            "BP-MON-01-prometheus": "error",
+            "BP-MON-02-alertmanager": "error",
+            "BP-MON-05-alertmanager": "error",
+            "ALR-PATH-01-alertmanager": "error",
+            "ALR-CRIT-01-alertmanager": "error",
+            "ALR-WARN-01-alertmanager": "error",
         },
     ),
     Fault(
