@@ -30,12 +30,12 @@ IN_CONTAINER = (
     "--pull=never",
     "--network=none",
     "--read-only",
-    "--tmpfs=/opsv:mode=1777",
+    "--tmpfs=/tmp",
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
     "--no-healthcheck",
     "--label=opsverify=promtool",
-    "--workdir=/opsv",
+    "--workdir=/tmp",
     "--entrypoint=sh",
 )
 

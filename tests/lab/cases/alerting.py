@@ -64,7 +64,7 @@ def warning(change: Callable[[str], str]) -> Injected:
 
 def without(*keys: str) -> Callable[[str], str]:
     """A record without some of its lines."""
-    return lambda text: "".join(line for line in text.splitlines(True) if line.split(" ")[0] not in keys)
+    return lambda text: "".join(line for line in text.splitlines(True) if not {*line.split()[:1]} & {*keys})
 
 
 def alerting(name: str, inject: Callable[[], Injected], *red: str, lane: str, state: str = "fail") -> Fault:
