@@ -4,7 +4,7 @@ Only tests use this; no check can reach it.
 """
 
 from lab.faults.access import SILENT_PORT, silent_listener
-from lab.faults.alerts import alert, alertmanager_edited, rules_edited, silence, unnamed
+from lab.faults.alerts import alert, alert_rules_edited, routes_edited, silence, unnamed
 from lab.faults.api import FAULT_SWITCH, api_misbehaves
 from lab.faults.archiving import (
     archive_command,
@@ -165,7 +165,7 @@ __all__ = [
     "alertmanager_out_of_reach",
     "alertmanager_stopped",
     "alert",
-    "alertmanager_edited",
+    "alert_rules_edited",
     "all_of",
     "api_key",
     "api_misbehaves",
@@ -267,7 +267,7 @@ __all__ = [
     "restart_policy",
     "restarted_by_crash",
     "rotation",
-    "rules_edited",
+    "routes_edited",
     "run_aged",
     "run_failed",
     "scrape_missed",

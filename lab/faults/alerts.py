@@ -54,7 +54,7 @@ def silence(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alertmanager_edited(*changes: tuple[str, str]) -> Iterator[None]:
+def routes_edited(*changes: tuple[str, str]) -> Iterator[None]:
     """Alertmanager is configured otherwise, and has read it."""
 
     def as_told() -> str:
@@ -65,7 +65,7 @@ def alertmanager_edited(*changes: tuple[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def rules_edited(*changes: tuple[str, str]) -> Iterator[None]:
+def alert_rules_edited(*changes: tuple[str, str]) -> Iterator[None]:
     """Prometheus' rules are others, and every one of them has been evaluated."""
 
     def rules() -> list[dict[str, object]]:

@@ -25,17 +25,22 @@ def live(prometheus: WebChannel) -> Live:
     instance = f'instance="{spec.instances[0]}"'
     interface = next((each for each in spec.interfaces if each.instance == spec.instances[0]), None)
     device = f'instance="{interface.instance}",device="{interface.device}"' if interface else ""
-    buckets = query(prometheus, f'http_request_duration_seconds_bucket{{job="{spec.api_job}"}}')
+    buckets = _of_today(prometheus, f'http_request_duration_seconds_bucket{{job="{spec.api_job}"}}')
     latency = _first(buckets, "le")
     return Live(
-        cpu=_first(query(prometheus, f'node_cpu_seconds_total{{{instance},mode="idle"}}'), "mode"),
-        memory=_first(query(prometheus, f"node_memory_MemTotal_bytes{{{instance}}}")),
-        filesystem=_first(query(prometheus, f"node_filesystem_size_bytes{{{instance}}}")),
-        network=_first(query(prometheus, f"node_network_transmit_bytes_total{{{device}}}")) if interface else None,
+        cpu=_first(_of_today(prometheus, f'node_cpu_seconds_total{{{instance},mode="idle"}}'), "mode"),
+        memory=_first(_of_today(prometheus, f"node_memory_MemTotal_bytes{{{instance}}}")),
+        filesystem=_first(_of_today(prometheus, f"node_filesystem_size_bytes{{{instance}}}")),
+        network=_first(_of_today(prometheus, f"node_network_transmit_bytes_total{{{device}}}")) if interface else None,
         latency=latency,
         edges=tuple(sorted({each.labels["le"] for each in buckets if _without(each, "le") == latency}, key=float)),
         capacity=interface.capacity_mbit * 125_000 if interface else 0.0,
     )
+
+
+def _of_today(prometheus: WebChannel, series: str) -> tuple[Sample, ...]:
+    """Series that had a sample within a day: their labels are known though their target may just be down."""
+    return query(prometheus, f"last_over_time({series}[1d])")
 
 
 def _first(samples: Sequence[Sample], *but: str) -> Labels | None:

@@ -1,4 +1,7 @@
-"""Cases of alerts: how they are configured, routed and answered, and what is on record of them."""
+"""Cases of alerts: how they are configured, routed and answered, and what is on record of them.
+
+Whatever edits the configuration of Prometheus or Alertmanager is of the lane "monitoring".
+"""
 
 from __future__ import annotations
 
@@ -75,13 +78,13 @@ def alerting(name: str, inject: Callable[[], Injected], *red: str, lane: str, st
 FAULTS = [
     alerting(
         "the alert of a full disk comes at 95 %",
-        lambda: faults.rules_edited((DISK, DISK.replace("80", "95"))),
+        lambda: faults.alert_rules_edited((DISK, DISK.replace("80", "95"))),
         "BP-MON-01-prometheus",
-        lane="alerting",
+        lane="monitoring",
     ),
     alerting(
         "scaling out goes by the days that there are samples of, and an alert is of a severity without a route",
-        lambda: faults.rules_edited(
+        lambda: faults.alert_rules_edited(
             (">= 130)[7d:1d]) >= 7", ">= 130)[7d:1d]) >= 1"),
             (
                 "> 0.05\n        for: 5m\n        labels: { severity: warning",
@@ -90,26 +93,26 @@ FAULTS = [
         ),
         "BP-MON-01-prometheus",
         "BP-MON-05-alertmanager",
-        lane="alerting",
+        lane="monitoring",
     ),
     alerting(
         "an alert without a severity",
-        lambda: faults.rules_edited(
+        lambda: faults.alert_rules_edited(
             ("for: 30m\n        labels: { severity: warning, ", "for: 30m\n        labels: { ")
         ),
         "BP-MON-05-alertmanager",
-        lane="alerting",
+        lane="monitoring",
     ),
     alerting(
         "no inhibition, and every alert in a group of its own",
-        lambda: faults.alertmanager_edited((INHIBITION, ""), ("[alertname, cluster, service]", "['...']")),
+        lambda: faults.routes_edited((INHIBITION, ""), ("[alertname, cluster, service]", "['...']")),
         "BP-MON-02-alertmanager",
         "BP-MON-03-alertmanager",
-        lane="alerting",
+        lane="monitoring",
     ),
     alerting(
         "an inhibition that holds nothing back, repeated every five minutes, and a pager that waits for ten",
-        lambda: faults.alertmanager_edited(
+        lambda: faults.routes_edited(
             ("equal: [cluster, service]", "equal: [alertname]"),
             ("repeat_interval: 4h", "repeat_interval: 5m"),
             (CRITICAL_ROUTE, f"{CRITICAL_ROUTE}      group_wait: 10m\n"),
@@ -117,16 +120,16 @@ FAULTS = [
         "BP-MON-02-alertmanager",
         "BP-MON-03-alertmanager",
         "ALR-PATH-01-alertmanager",
-        lane="alerting",
+        lane="monitoring",
     ),
     alerting(
         "one critical alert goes to where nobody is woken",
-        lambda: faults.alertmanager_edited(
+        lambda: faults.routes_edited(
             ("  routes:\n", '  routes:\n    - matchers: [alertname="APIDown"]\n      receiver: warning\n')
         ),
         "ALR-PATH-01-alertmanager",
         "BP-MON-05-alertmanager",
-        lane="alerting",
+        lane="monitoring",
     ),
     alerting(
         "a critical alert for 6 minutes and a warning for 31, unanswered",
@@ -196,7 +199,7 @@ def _reviewed_long_ago(text: str) -> str:
 NEAR_MISSES = [
     NearMiss(
         "thresholds written otherwise, by a rule of another name",
-        lambda: faults.rules_edited(
+        lambda: faults.alert_rules_edited(
             (
                 "(1 - node_filesystem_avail_bytes / (node_filesystem_size_bytes - " + DISK,
                 "(1 - node_filesystem_avail_bytes / (node_filesystem_size_bytes - "
@@ -205,11 +208,11 @@ NEAR_MISSES = [
             ("alert: ScaleOutDisk", "alert: FilesystemNearlyFull"),
         ),
         ("BP-MON-01", "BP-MON-05"),
-        lane="alerting",
+        lane="monitoring",
     ),
     NearMiss(
         "the same routes in another order and spelling, and a slow one beside the pager",
-        lambda: faults.alertmanager_edited(
+        lambda: faults.routes_edited(
             (
                 '    - matchers: [severity="critical"]\n      receiver: critical\n',
                 "    - receiver: warning\n      match: { severity: critical }\n      continue: true\n"
@@ -224,7 +227,7 @@ NEAR_MISSES = [
             ),
         ),
         ("BP-MON-02", "BP-MON-03", "BP-MON-05", "ALR-PATH"),
-        lane="alerting",
+        lane="monitoring",
     ),
     NearMiss(
         "a critical alert for 4 minutes and a warning for 29",
