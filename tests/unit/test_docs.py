@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lab.deliver import REDIS_VERIFIER
-from opsverify import accepted, attestations, baseline, cli, roster
+from opsverify import accepted, attestations, baseline, cli, incidents, roster
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
 
@@ -80,6 +80,7 @@ PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the ex
     "# baseline.toml": baseline.parse,
     "# accepted.toml": accepted.parse,
     "# keys.toml": parse_inventory,
+    "# incidents/INC-2026-0117.toml": lambda text, _: incidents.parse(text, "incidents/INC-2026-0117.toml"),
     "[[not_applicable]]": lambda text, _: [
         NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
     ],
