@@ -105,9 +105,9 @@ def test_a_silence_covers_by_all_of_its_matchers() -> None:
     assert not alerts.Silence("0b", "Mara", (), silence.start, silence.end).covers(critical)
 
 
-def matrix(*times: float) -> str:
+def matrix(*times: float, lag: float = 0) -> str:
     metric = {"__name__": "ALERTS", "alertname": "A", "alertstate": "firing", "severity": "warning"}
-    series = {"metric": metric, "values": [[each, "1"] for each in times]}
+    series = {"metric": metric, "values": [[each, str(each - lag)] for each in times]}
     return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [series] if times else []}})
 
 
@@ -117,6 +117,8 @@ def test_firings_are_told_apart_by_holes() -> None:
     assert stretches == [(0, 300), (540, 600)]
     assert found[0].labels == {"alertname": "A", "severity": "warning"}
     assert alerts.parse_episodes(matrix()) == ()
+    late = alerts.parse_episodes(matrix(600, 660, lag=290))
+    assert [(each.start.timestamp(), each.end.timestamp()) for each in late] == [(310, 370)]
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True, min_size=1))

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from opsverify import rule_tests, targets
 from opsverify.channels.promtool import PromtoolChannel
@@ -155,6 +156,12 @@ def test_a_promtool_of_the_runner_is_handed_files_alone(
     program.write_text("#!/bin/sh\necho broken; exit 2\n")
     with pytest.raises(UnansweredError, match="status 2: broken"):
         channel(targets.Promtool(bin=str(program))).test({}, "tests.yml")
+
+
+@pytest.mark.parametrize("given", [{}, {"bin": "/usr/bin/promtool", "image": "an image"}, {"bin": "promtool"}])
+def test_a_promtool_is_a_program_or_an_image(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        targets.Promtool.model_validate(given)
 
 
 def test_without_a_promtool_there_is_none(

@@ -161,12 +161,13 @@ def _labels(told: Mapping[str, Any]) -> dict[str, str]:
 
 
 def episodes(prometheus: WebChannel, seconds: float, until: int) -> tuple[Episode, ...]:
-    """Every firing of an alert within so many seconds until a moment (seconds since 1970).
+    """Every firing of a critical alert or a warning within so many seconds until a moment (seconds since 1970).
 
     Raises:
         UnansweredError: as `configuration`.
     """
-    asked = _window('ALERTS{alertstate="firing"}', seconds, until, STEP_S)
+    # A sample that nothing ends, as when Prometheus is stopped, is seen for five minutes more; not so its own time.
+    asked = _window('timestamp(ALERTS{alertstate="firing",severity=~"critical|warning"})', seconds, until, STEP_S)
     return _asked(prometheus, "/api/v1/query_range", lambda text, _: parse_episodes(text), asked)
 
 
@@ -186,7 +187,7 @@ def _window(query: str, seconds: float, until: int, step: int) -> dict[str, str]
 
 
 def parse_episodes(text: str) -> tuple[Episode, ...]:
-    """Parse the answer of /api/v1/query_range.
+    """Parse the answer of /api/v1/query_range: at each look the time of the sample that was seen.
 
     Raises:
         UnansweredError, KeyError, TypeError, ValueError: it is no successful matrix.
@@ -195,8 +196,8 @@ def parse_episodes(text: str) -> tuple[Episode, ...]:
     for series in parse_matrix(text):
         told = _labels(series["metric"])
         labels = {name: value for name, value in told.items() if name not in ("__name__", "alertstate")}
-        times = sorted(float(moment) for moment, _ in series["values"])
-        found += [Episode(labels, _at(start), _at(end)) for start, end in _stretches(times)]
+        seen = sorted((float(moment), float(sampled)) for moment, sampled in series["values"])
+        found += [Episode(labels, _at(start), _at(end)) for start, end in _stretches(seen)]
     return tuple(sorted(found, key=lambda each: (each.start, each.labels.get("alertname", ""))))
 
 
@@ -216,14 +217,13 @@ def _at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _stretches(times: list[float]) -> Iterator[tuple[float, float]]:
-    """The stretches of times without a hole."""
-    start = before = None
-    for each in times:
-        if start is None or before is None or each - before > HOLE_S:
-            if start is not None and before is not None:
-                yield start, before
-            start = each
-        before = each
-    if start is not None and before is not None:
-        yield start, before
+def _stretches(seen: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """The first and the last sample of each stretch of looks without a hole; ``seen`` is look and sample."""
+    stretch: list[tuple[float, float]] = []
+    for each in seen:
+        if stretch and each[0] - stretch[-1][0] > HOLE_S:
+            yield stretch[0][1], stretch[-1][1]
+            stretch = []
+        stretch.append(each)
+    if stretch:
+        yield stretch[0][1], stretch[-1][1]
