@@ -2,8 +2,8 @@
 
 from tests.lab.cases import (
     access,
-    alerting_stack,
     alerting,
+    alerting_stack,
     backup,
     health,
     host,

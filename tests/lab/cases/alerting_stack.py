@@ -67,10 +67,8 @@ FAULTS = [
         },
         {
             "MON-MET-01-prometheus": "fail",
-            **dict.fromkeys(("ALR-CRIT-01-alertmanager", "ALR-WARN-01-alertmanager"), "error"),
-            **dict.fromkeys(
-                ("ALR-PATH-01-alertmanager", *(f"BP-MON-0{number}-alertmanager" for number in (2, 3, 5))), "fail"
-            ),
+            **dict.fromkeys((f"ALR-{each}-01-alertmanager" for each in ("CRIT", "WARN", "PATH")), "error"),
+            **dict.fromkeys((f"BP-MON-0{number}-alertmanager" for number in (2, 3, 5)), "error"),
         },
     ),
     Fault(
