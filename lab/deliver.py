@@ -151,6 +151,7 @@ def secrets() -> list[Item]:
         Item("exporter-secrets", "password", text("postgres_metrics"), 0o400, EXPORTER, EXPORTER),
         Item("redis-etc", "users.acl", _acl().encode(), 0o600, REDIS, REDIS),
         Item("stand-in-tls", "", None, 0o500, NOBODY, NOBODY),
+        Item("stand-in-tls", "grafana_viewer", text("grafana_viewer"), 0o400, NOBODY, NOBODY),
         *(item for name in LINKS for item in link_certificate(name)),
     ]
     for role in ("tokenswap", "ops_verify", "ops_managed", "backup", "replica", "metrics"):

@@ -1,4 +1,4 @@
-"""What the lab's invented people keep on file: a roster, attestations and the files that bear them out.
+"""What the lab's invented people keep on file: a roster, attestations and what bears them out, incident records.
 
 Everything is relative to today, so the files are written anew when they are older than a day.
 """
@@ -154,10 +154,60 @@ NPM_AUDIT: dict[str, Any] = {
 MADE_BY_MACHINES = {"BP-SEC-01": ("json", json.dumps(NPM_AUDIT, indent=2) + "\n")}
 
 
+# What the invented people answered: one critical alert and one warning, with every step of the manual.
+INCIDENTS = {
+    "INC-LAB-1": """\
+id = "INC-LAB-1"
+severity = "critical"
+alert = "APIDown"
+labels = {{ service = "tokenswap-api" }}
+started = {0:%Y-%m-%dT08:00:00Z}
+ended = {0:%Y-%m-%dT08:40:00Z}
+acknowledged = {{ by = "Tomasz Wieczorek", at = {0:%Y-%m-%dT08:03:00Z} }}
+impact = {{ services = "tokenswap-api", users = "all, for half an hour", data = "none" }}
+plan = {{ name = "The API does not answer", by = "Tomasz Wieczorek", at = {0:%Y-%m-%dT08:05:00Z} }}
+notified = [{{ team = "support", at = {0:%Y-%m-%dT08:08:00Z} }}, {{ team = "security", at = {0:%Y-%m-%dT08:09:00Z} }}]
+root_cause = "A deployment left the configuration of the database behind."
+
+[[timeline]]
+at = {0:%Y-%m-%dT08:00:00Z}
+by = "Alertmanager"
+what = "APIDown fires"
+
+[[timeline]]
+at = {0:%Y-%m-%dT08:03:00Z}
+by = "Tomasz Wieczorek"
+what = "takes it on"
+
+[[timeline]]
+at = {0:%Y-%m-%dT08:40:00Z}
+by = "Tomasz Wieczorek"
+what = "the API answers again, seen by the health page"
+""",
+    "INC-LAB-2": """\
+id = "INC-LAB-2"
+severity = "warning"
+alert = "SlowResponseTime"
+labels = {{ service = "tokenswap-api" }}
+started = {1:%Y-%m-%dT14:00:00Z}
+ended = {1:%Y-%m-%dT15:10:00Z}
+acknowledged = {{ by = "Aylin Demir", at = {1:%Y-%m-%dT14:20:00Z} }}
+root_cause = "A report without an index read the whole table of swaps."
+prevention = "Reports run on the replica."
+
+[[fixes]]
+what = "add the index"
+owner = "Aylin Demir"
+due = {1:%Y-%m-%d}
+""",
+}
+
+
 def ensure(folder: Path, now: datetime) -> None:
     """Write the documents unless they are there, whole and less than a day old."""
     written = folder / "attestations.toml"  # the last one to be written
-    if not all(each.exists() for each in (written, folder / "roster.toml", folder / "accepted.toml")):
+    others = ("roster.toml", "accepted.toml", *(f"incidents/{name}.toml" for name in INCIDENTS))
+    if not all(each.exists() for each in (written, *(folder / name for name in others))):
         write(folder, now)
         return
     text = written.read_text(encoding="utf-8")
@@ -190,6 +240,10 @@ def write(folder: Path, now: datetime, checks: Path = CHECKS) -> None:
                 sha256=hashlib.sha256(artefact.read_bytes()).hexdigest(),
             )
         )
+    (folder / "incidents").mkdir(exist_ok=True)
+    for name, text in INCIDENTS.items():
+        told = text.format(now - timedelta(days=6), now - timedelta(days=12))
+        (folder / "incidents" / f"{name}.toml").write_text(told, encoding="utf-8")
     (folder / "accepted.toml").write_text("# Findings of audits that the lab lives with: none.\n", encoding="utf-8")
     (folder / "attestations.toml").write_text("".join(entries), encoding="utf-8")
 

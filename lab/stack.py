@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from lab import deliver, disk, documents, engine, history, images, load, logs, past, state
+from lab import alerts, deliver, disk, documents, engine, history, images, load, logs, past, state
 from lab.settings import (
     COMPOSE_FILE,
     LAB,
@@ -123,6 +123,7 @@ def _make_past() -> None:
     """Metrics of weeks and backups of months, where they are missing; both at once, for neither touches the other."""
     _fill_logs()
     past.fill()
+    alerts.keep_silence()
     work: dict[str, Callable[[], None]] = {}
     if not history.is_complete():
         work[f"{history.DAYS} days of metrics"] = history.backfill

@@ -24,6 +24,7 @@ SECRET_NAMES = (
     "redis_ops_verify",
     "redis_ops_managed",
     "redis_admin",
+    "grafana_viewer",
     "backup_passphrase",
 )
 CERTIFICATES = {

@@ -4,6 +4,7 @@ Only tests use this; no check can reach it.
 """
 
 from lab.faults.access import SILENT_PORT, silent_listener
+from lab.faults.alerts import alert, alert_rules_edited, routes_edited, silence, unnamed
 from lab.faults.api import FAULT_SWITCH, api_misbehaves
 from lab.faults.archiving import (
     archive_command,
@@ -57,7 +58,7 @@ from lab.faults.database import (
     sql_change,
     stale_statistics,
 )
-from lab.faults.documents import DOCUMENTS, document, document_gone
+from lab.faults.documents import DOCUMENTS, document, document_added, document_gone
 from lab.faults.host import (
     api_port_wide,
     data_disk_filled,
@@ -110,7 +111,20 @@ from lab.faults.packages import (
     superseded_update,
 )
 from lab.faults.privileges import key_pairs, member_of, second_root, sshd_setting, sudoers
-from lab.faults.prometheus import forget, remember
+from lab.faults.prometheus import (
+    alertmanager_edited,
+    alertmanager_out_of_reach,
+    alertmanager_stopped,
+    forget,
+    metric_renamed,
+    prometheus_stopped,
+    remember,
+    rules_edited,
+    scrape_missed,
+    scrapes_fail,
+    scrapes_itself,
+    silenced,
+)
 from lab.faults.retention import (
     chain_of_scripts,
     cron_job,
@@ -151,6 +165,11 @@ __all__ = [
     "ONE_OFF",
     "REDIS_CONF",
     "SILENT_PORT",
+    "alert",
+    "alert_rules_edited",
+    "alertmanager_edited",
+    "alertmanager_out_of_reach",
+    "alertmanager_stopped",
     "all_of",
     "api_key",
     "api_misbehaves",
@@ -183,6 +202,7 @@ __all__ = [
     "day_removed",
     "days_ago",
     "document",
+    "document_added",
     "document_gone",
     "drill_aged",
     "drill_found",
@@ -228,6 +248,7 @@ __all__ = [
     "memory_available",
     "memory_hoarded",
     "memory_taken",
+    "metric_renamed",
     "newer_elsewhere",
     "newest_dump_replaced",
     "nginx_edited",
@@ -242,6 +263,7 @@ __all__ = [
     "outdated_package",
     "paused",
     "pinned_package",
+    "prometheus_stopped",
     "published",
     "redis",
     "redis_setting",
@@ -252,8 +274,13 @@ __all__ = [
     "restart_policy",
     "restarted_by_crash",
     "rotation",
+    "routes_edited",
+    "rules_edited",
     "run_aged",
     "run_failed",
+    "scrape_missed",
+    "scrapes_fail",
+    "scrapes_itself",
     "script",
     "second_root",
     "security_of",
@@ -262,6 +289,8 @@ __all__ = [
     "segment_short",
     "server_setting",
     "session",
+    "silence",
+    "silenced",
     "silent_listener",
     "sizes_untold",
     "slow_statement",
@@ -278,6 +307,7 @@ __all__ = [
     "sudoers",
     "superseded_update",
     "twin",
+    "unnamed",
     "wait_healthy",
     "wait_until",
     "young_logs",

@@ -167,7 +167,10 @@ class Catalogue(Mapping[str, Requirement]):
 
     def limits(self, requirement: str) -> Limits:
         """The limits in force for a requirement: the catalogue's, tightened by the profile."""
-        changed = self._overrides.get(requirement, {})
+        changed = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self._overrides.get(requirement, {}).items()
+        }
         return Limits(
             requirement,
             [

@@ -85,6 +85,17 @@ class Incident(Record):
             raise ValueError("ended: expected not before started")
         return self
 
+    def shown(self) -> dict[str, str]:
+        """As the record of a run keeps it: what people wrote down, by whoever is named in it first."""
+        people = [self.acknowledged.by] if self.acknowledged else [each.by for each in self.timeline]
+        return {
+            "statement": f"Incident record {self.id}: {self.severity} alert {self.alert}",
+            "by": people[0] if people else "nobody by name",
+            "reviewed_by": "nobody (an incident record)",
+            "date": (self.ended or self.started).astimezone(dt.UTC).date().isoformat(),
+            "expires": "never",
+        }
+
 
 def parse(text: str, file: str) -> Incident:
     """The incident of a file.

@@ -23,6 +23,7 @@ from opsverify.channels.document import DocumentChannel
 from opsverify.channels.history import HistoryChannel
 from opsverify.channels.ledger import LedgerChannel
 from opsverify.channels.names import NamesChannel
+from opsverify.channels.promtool import PromtoolChannel
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
@@ -122,12 +123,22 @@ class Run:
         """The channel to a target; there is one per target and run."""
         key = (kind, name)
         if key not in self.channels:
-            self.channels[key] = self._open(kind, name)
+            self.channels[key] = self._beside(kind, name) or self._open(kind, name)
         return self.channels[key]
 
+    def _beside(self, kind: str, name: str) -> Channel | None:
+        """What is asked on this machine: what earlier runs of this profile left behind, promtool about rules."""
+        stream = self.directory.parent
+        match kind:
+            case "ledger":
+                return LedgerChannel(name, stream / ledger.NAME, self.started, self.transcript)
+            case "history":
+                return HistoryChannel(name, stream, self.started, self.transcript)
+            case "promtool":
+                return PromtoolChannel(self.profile.target("prometheus", name), self.transcript)
+        return None
+
     def _open(self, kind: str, name: str) -> Any:
-        if kind in ("ledger", "history"):
-            return self._own(kind, name)
         spec: Any = self.profile.program if kind == "names" else self.profile.target(kind, name)  # type: ignore[arg-type]
         where = (self.root, self.transcript)
         opened: Any = spec
@@ -149,13 +160,6 @@ class Run:
             case "names":
                 opened = NamesChannel(spec, self.transcript)
         return opened
-
-    def _own(self, kind: str, name: str) -> Channel:
-        """What earlier runs of this profile left behind."""
-        stream = self.directory.parent
-        if kind == "ledger":
-            return LedgerChannel(name, stream / ledger.NAME, self.started, self.transcript)
-        return HistoryChannel(name, stream, self.started, self.transcript)
 
     def _dial(self, spec: targets.Database | targets.Cache) -> Dial | None:
         """Through the ssh of the host that the profile routes it by, where it does."""

@@ -272,12 +272,29 @@ class Interface(Strict):
     capacity_mbit: Annotated[float, Field(gt=0)]
 
 
+class Promtool(Strict):
+    """The promtool that tests the rules: a program of this machine (``bin``), or that of a local ``image``."""
+
+    bin: AbsolutePath | None = None
+    image: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.bin is None) == (self.image is None):
+            raise ValueError("expected either bin or image")
+        return self
+
+
 class Prometheus(Endpoint):
-    """A Prometheus server and what it is expected to know."""
+    """A Prometheus server and what it is expected to know.
+
+    ``promtool`` is what its rules are tested with; the one in the runner's PATH unless given.
+    """
 
     api_job: Text
     instances: Annotated[list[Text], Field(min_length=1)]
     interfaces: list[Interface] = Field(default_factory=list)
+    promtool: Promtool | None = None
 
 
 class Alertmanager(Endpoint):

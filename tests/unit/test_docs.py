@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lab.deliver import REDIS_VERIFIER
-from opsverify import accepted, attestations, baseline, cli, roster
+from opsverify import accepted, attestations, baseline, cli, incidents, roster
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
 from opsverify.targets import Growth
@@ -55,6 +55,7 @@ def test_every_pytest_example_selects_checks(command: str, monkeypatch: pytest.M
     for environment in ("STAGING", "PRODUCTION"):
         for service in ("POSTGRES", "REDIS"):
             monkeypatch.setenv(f"{environment}_{service}_PASSWORD", "only-to-collect")
+        monkeypatch.setenv(f"{environment}_GRAFANA_TOKEN", "only-to-collect")
     arguments = [*shlex.split(command)[1:], "--collect-only", "-q", "-p", "no:cacheprovider"]
     arguments = [each for each in arguments if each != "--lf"]  # needs a run before it
     done = subprocess.run(
@@ -83,6 +84,7 @@ PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the ex
     "[databases.growth] # of the [[databases]] above it": lambda text, _: Growth.model_validate(
         tomllib.loads(text)["databases"]["growth"]
     ),
+    "# incidents/INC-2026-0117.toml": lambda text, _: incidents.parse(text, "incidents/INC-2026-0117.toml"),
     "[[not_applicable]]": lambda text, _: [
         NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
     ],

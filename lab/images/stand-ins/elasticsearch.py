@@ -29,6 +29,28 @@ def documents(created: float) -> int:
     return 1400 + int(created // DAY) * 7 % 90
 
 
+def health() -> dict[str, Any]:
+    """``_cluster/health``: as of one node, whose replicas have nowhere to go but are none."""
+    shards = len(indices())
+    return {
+        "cluster_name": "stand-in",
+        "status": "green",
+        "timed_out": False,
+        "number_of_nodes": 1,
+        "number_of_data_nodes": 1,
+        "active_primary_shards": shards,
+        "active_shards": shards,
+        "relocating_shards": 0,
+        "initializing_shards": 0,
+        "unassigned_shards": 0,
+        "delayed_unassigned_shards": 0,
+        "number_of_pending_tasks": 0,
+        "number_of_in_flight_fetch": 0,
+        "task_max_waiting_in_queue_millis": 0,
+        "active_shards_percent_as_number": 100.0,
+    }
+
+
 def cat(pattern: str, wanted: str, in_bytes: bool) -> list[dict[str, Any]]:
     """``_cat/indices?format=json``: all values are text."""
     size = str(STORED) if in_bytes else f"{STORED / 1024:.1f}kb"
@@ -101,8 +123,9 @@ def answer(path: str) -> tuple[int, Any]:
     url = urlsplit(path)
     asked, query = unquote(url.path).strip("/").split("/"), parse_qs(url.query)
     match asked:
-        case [""]:
-            return 200, {"name": "stand-in", "cluster_name": "stand-in", "version": {"number": "7.17.0"}}
+        case [""] | ["_cluster", "health"]:
+            about = {"name": "stand-in", "cluster_name": "stand-in", "version": {"number": "7.17.0"}}
+            return 200, health() if asked[0] else about
         case ["_cat", "indices", pattern] | ["_cat", "allocation" as pattern]:
             sizes = query.get("bytes") == ["b"]
             return 200, allocation() if asked[1] == pattern else cat(pattern, query.get("h", [""])[0], sizes)

@@ -2,6 +2,8 @@
 
 from tests.lab.cases import (
     access,
+    alerting,
+    alerting_stack,
     backup,
     health,
     host,
@@ -18,6 +20,7 @@ from tests.lab.cases.kinds import Fault, NearMiss
 
 FAULTS = [
     *access.FAULTS,
+    *alerting.FAULTS,
     *services.FAULTS,
     *host.FAULTS,
     *security.FAULTS,
@@ -29,9 +32,11 @@ FAULTS = [
     *retention.FAULTS,
     *kept_logs.FAULTS,
     *room.FAULTS,
+    *alerting_stack.FAULTS,
 ]
 NEAR_MISSES = [
     *access.NEAR_MISSES,
+    *alerting.NEAR_MISSES,
     *services.NEAR_MISSES,
     *host.NEAR_MISSES,
     *security.NEAR_MISSES,
@@ -43,6 +48,7 @@ NEAR_MISSES = [
     *retention.NEAR_MISSES,
     *kept_logs.NEAR_MISSES,
     *room.NEAR_MISSES,
+    *alerting_stack.NEAR_MISSES,
 ]
 
 __all__ = ["FAULTS", "NEAR_MISSES", "Fault", "NearMiss"]

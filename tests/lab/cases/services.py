@@ -107,7 +107,7 @@ FAULTS = [
     ),
     Fault(
         "prometheus stopped",
-        lambda: faults.stopped("prometheus"),
+        faults.prometheus_stopped,
         {
             "HLT-ERR-01-prometheus": "error",
             "CAP-CPU-01-prometheus": "error",
@@ -120,12 +120,23 @@ FAULTS = [
             "APP-HEAP-01-prometheus": "error",
             "BP-PERF-02-prometheus": "error",
             "HLT-RES-01-prometheus": "error",
+            "MON-ARCH-01-prometheus": "fail",
+            "MON-MET-01-prometheus": "error",
+            "MON-RULE-01-prometheus": "error",
+            "MON-NOTIF-01-alertmanager": "fail",
+            "BP-MON-01-prometheus": "error",
+            "BP-MON-02-alertmanager": "error",
+            "BP-MON-05-alertmanager": "error",
+            "ALR-PATH-01-alertmanager": "error",
+            "ALR-CRIT-01-alertmanager": "error",
+            "ALR-WARN-01-alertmanager": "error",
         },
     ),
     Fault(
         "the API restarts again and again",
         lambda: faults.restarted_by_crash("tokenswap-api", 2),
         {"HLT-SVC-01-tokenswap-api": "fail", "APP-RST-01-tokenswap-api": "fail"},
+        {"MON-MET-01-prometheus": "fail"},
     ),
     Fault(
         "a service is not restarted",
