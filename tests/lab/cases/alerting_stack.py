@@ -67,9 +67,16 @@ FAULTS = [
         },
         {
             "MON-MET-01-prometheus": "fail",
-            **dict.fromkeys(("ALR-CRIT-01-alertmanager", "ALR-WARN-01-alertmanager"), "error"),
             **dict.fromkeys(
-                ("ALR-PATH-01-alertmanager", *(f"BP-MON-0{number}-alertmanager" for number in (2, 3, 5))), "fail"
+                (
+                    "ALR-CRIT-01-alertmanager",
+                    "ALR-WARN-01-alertmanager",
+                    "ALR-PATH-01-alertmanager",
+                    "BP-MON-02-alertmanager",
+                    "BP-MON-03-alertmanager",
+                    "BP-MON-05-alertmanager",
+                ),
+                "error",
             ),
         },
     ),
@@ -184,6 +191,12 @@ NEAR_MISSES = [
         "one scrape was missed",
         lambda: faults.scrape_missed("node-exporter", "node"),
         ("MON-MET",),
+        lane="monitoring",
+    ),
+    NearMiss(
+        "Prometheus was started anew",
+        faults.prometheus_restarted,
+        ("MON-MET", "MON-RULE", "MON-NOTIF"),
         lane="monitoring",
     ),
     NearMiss(
