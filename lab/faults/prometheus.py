@@ -241,6 +241,14 @@ def prometheus_stopped() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def prometheus_restarted() -> Iterator[None]:
+    """Prometheus has just been started anew: what fires all the time it gave up once, before it found Alertmanager."""
+    with prometheus_stopped():
+        pass
+    yield
+
+
+@contextlib.contextmanager
 def _stopped(service: str) -> Iterator[None]:
     container = engine.container_id(service)
     run(["docker", "stop", "-t", "10", container])

@@ -185,6 +185,12 @@ NEAR_MISSES = [
         lane="monitoring",
     ),
     NearMiss(
+        "Prometheus was started anew",
+        faults.prometheus_restarted,
+        ("MON-MET", "MON-RULE", "MON-NOTIF"),
+        lane="monitoring",
+    ),
+    NearMiss(
         "the rules moved into another group",
         lambda: faults.rules_edited("name: tokenswap", "name: tokenswap-moved"),
         ("MON-RULE",),
