@@ -110,7 +110,7 @@ def deployment(host: Host, path: str, rollbacks: tuple[str, ...], names: tuple[s
     if found is None:
         return Deployment(path, None)
     followed = schedules.following(host, [Job(path, f"{shlex.quote(path)} {UNTOLD_ARGUMENTS}")])
-    told = steps(followed, rollbacks, names)
+    told = tuple(each for each in steps(followed, rollbacks, names) if each.script != path)  # it does not run itself
     gone = tuple(dict.fromkeys(each.script for each in told if each.script and absent(host, each.script)))
     doubts = [f"{place}: {why}" for place, why in followed.doubts]
     doubts += [f"{each}: is no shell script, so it is not read" for each in followed.foreign]

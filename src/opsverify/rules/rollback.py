@@ -12,8 +12,6 @@ from opsverify.rules.changes import Former
 from opsverify.rules.statements import Missing, attestation, complete, lack
 from opsverify.shell.deploying import Step
 
-ACTING = ("changes", "tags", "goes back")
-
 
 def gate(deployment: Deployment, drill: Attested | None, missing: Missing, now: datetime) -> list[Observation]:
     """The script that deploys asks for health after the change, goes back when that fails, and a drill has shown it.
@@ -23,7 +21,8 @@ def gate(deployment: Deployment, drill: Attested | None, missing: Missing, now: 
     seen, lacking = _script(deployment, missing)
     if deployment.found is not None:
         steps = deployment.steps
-        changed = next((i for i, each in enumerate(steps) if each.kind == "changes"), -1)
+        back = next((i for i, each in enumerate(steps) if each.script), len(steps))
+        changed = next((i for i, each in enumerate(steps[:back]) if each.kind == "changes"), -1)
         if changed < 0:
             lacking.append(f"{deployment.path}: nothing in it is known to change what runs{_doubts(deployment)}")
         asked = _asked(deployment, steps[changed + 1 :], seen, lacking)
@@ -70,8 +69,13 @@ def _goes_back(deployment: Deployment, steps: Sequence[Step], seen: list[Observa
 def _acts(step: Step, rest: Sequence[Step]) -> bool:
     """A command that goes back acts by itself; a script, or a tag, by what comes behind it."""
     if step.kind == "tags" or step.script:
-        return any(each.kind == "changes" or (each.kind == "goes back" and not each.script) for each in rest)
-    return True
+        return any(_changes(each) for each in rest)
+    return _changes(step)
+
+
+def _changes(step: Step) -> bool:
+    """Whether a step, by itself, changes what runs."""
+    return step.kind == "changes" or (step.kind == "goes back" and not step.script)
 
 
 def _knows_better(deployment: Deployment) -> bool:
@@ -88,7 +92,7 @@ def at_hand(
     """
     seen, lacking = _script(deployment, missing)
     if deployment.found is not None:
-        acting = [each for each in deployment.steps if each.kind in ACTING]
+        acting = [each for each in deployment.steps if _changes(each)]
         if not acting and deployment.doubts:
             lacking.append(f"{deployment.path}: nothing is seen to change what runs{_doubts(deployment)}")
         else:

@@ -10,14 +10,18 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
-from urllib.parse import urlsplit
 
 from opsverify.shell.commands import SHELLS, WRAPPERS, operand
 from opsverify.shell.facts import Followed, Ran, Stage
-from opsverify.shell.values import ANY, known, placed, shown
+from opsverify.shell.values import known, placed, shown
 
 HEALTH = "/health"  # where the API tells its health
+ADDRESS = re.compile(
+    r"(?:https?://)?(?:[^/@]*@)?(?P<host>\[[^\]/]*\]|[^/:\[\]]+)(?::[^/]*)?(?P<path>/[^?#]*)(?:[?#].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ASKING = {"curl", "wget"}
 ENGINES = {"docker", "podman", "nerdctl"}
@@ -122,22 +126,12 @@ def _goes_back(argv: Sequence[str], here: Sequence[str], rollbacks: Collection[s
 
 def _asked(argv: Sequence[str], where: str, names: Collection[str], *, piped: bool) -> Iterator[Step]:
     """A request for health; one of an address that cannot be told is unclear, any other is none."""
-    for word in argv[1:]:
-        if not known(word) and re.fullmatch(rf"(https?://)?[^/]*{ANY}[^/]*", word):
-            yield Step("unclear", shown(" ".join(argv)), where)
-            return
-        url = urlsplit(word.replace(ANY, "-") if "://" in word else f"http://{word.replace(ANY, '-')}")
-        if url.path.rstrip("/") != HEALTH or not url.netloc:
-            continue
-        try:
-            host = url.hostname or ""
-        except ValueError:
-            continue
-        if not known(word.partition(HEALTH)[0]):
-            yield Step("unclear", shown(" ".join(argv)), where)
-        elif host in LOOPBACK or host in names:
-            yield Step("asks", shown(" ".join(argv)), where, noticed=_noticed(argv, piped=piped))
-        return
+    told = shown(" ".join(argv))
+    urls = [url for word in argv[1:] if (url := ADDRESS.fullmatch(word)) and url["path"].rstrip("/") == HEALTH]
+    if any(url["host"].strip("[]").casefold() in (*LOOPBACK, *names) for url in urls):
+        yield Step("asks", told, where, noticed=_noticed(argv, piped=piped))
+    elif any(not known(url["host"]) for url in urls) or (not urls and not all(map(known, argv))):
+        yield Step("unclear", told, where)
 
 
 def _noticed(argv: Sequence[str], *, piped: bool) -> bool | None:
@@ -157,8 +151,7 @@ def _kind(argv: Sequence[str]) -> Kind | None:
     """What a command is about what runs; None where it is nothing of that."""
     program, subcommand = _subcommand(argv)
     if program == "curl" and "--unix-socket" in argv:
-        sends = any(re.match(r"--request|--data|-[a-zA-Z]*[Xd]", each) for each in argv)
-        return "changes" if sends else None
+        return _sent(argv)
     if program == "ansible-playbook":
         return "changes"
     if program == "engine" and subcommand == "service update" and "--rollback" in argv:
@@ -170,6 +163,17 @@ def _kind(argv: Sequence[str]) -> Kind | None:
         ("tags", {"engine": TAGGING}),
     )
     return next((kind for kind, table in tables if _among(subcommand, table.get(program, ()))), None)
+
+
+def _sent(argv: Sequence[str]) -> Kind | None:
+    """What a request to the engine's own interface does; one that only asks does nothing."""
+    method = next((after for each, after in pairwise(argv) if each in ("-X", "--request")), "")
+    if not method:
+        sends = any(re.match(r"--data(?!-urlencode)|-d", each) for each in argv)
+        method = "POST" if sends and not {"-G", "--get"} & set(argv) else "GET"
+    if method in ("GET", "HEAD"):
+        return None
+    return "tags" if any(re.search(r"/images/.*/tag\?", each) for each in argv) else "changes"
 
 
 def _among(subcommand: str, wanted: Collection[str]) -> bool:

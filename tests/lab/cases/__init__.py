@@ -3,6 +3,7 @@
 from tests.lab.cases import (
     access,
     backup,
+    change,
     health,
     host,
     kept_logs,
@@ -27,6 +28,7 @@ FAULTS = [
     *restore.FAULTS,
     *retention.FAULTS,
     *kept_logs.FAULTS,
+    *change.FAULTS,
 ]
 NEAR_MISSES = [
     *access.NEAR_MISSES,
@@ -40,6 +42,7 @@ NEAR_MISSES = [
     *restore.NEAR_MISSES,
     *retention.NEAR_MISSES,
     *kept_logs.NEAR_MISSES,
+    *change.NEAR_MISSES,
 ]
 
 __all__ = ["FAULTS", "NEAR_MISSES", "Fault", "NearMiss"]
