@@ -1,6 +1,6 @@
 # Sourced by deploy.sh and rollback.sh: the Docker engine's own interface, for this host has no docker command.
 project=tokenswap-lab
-docker=http://docker/v1.41
+docker=http://docker
 engine() { curl -fsS -m 120 --unix-socket /run/docker.sock "$@"; }
 
 container_of() { # container_of SERVICE: the id of its container
