@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab import changes as lab
+from lab import engine, images
+from lab.settings import SERVICES
 from opsverify import changes as model
 from opsverify.changes import Change
+from opsverify.channels.document import DocumentChannel
+from opsverify.documents import Documents
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.judgement import Limits, Observation, unmet
 from opsverify.probes.changes import Records, parse_digests
+from opsverify.probes.changes import records as read_records
 from opsverify.probes.containers import Container
 from opsverify.rules import changes
+from opsverify.transcript import Transcript
 from tests.unit.test_changes import CHANGE, DIGEST, FILE
 
 LimitsOf = Callable[[str], Limits]
@@ -273,3 +281,26 @@ def test_digests_are_of_the_files_that_were_asked_for() -> None:
     for text in ("", line * 2, f"{DIGEST}  /etc/c\n", f"{DIGEST[1:]}  /etc/a b\n"):
         with pytest.raises(UnansweredError, match="sha256sum: expected a line for each of /etc/a b"):
             parse_digests(text, ["/etc/a b"])
+
+
+def test_the_records_of_the_lab_meet_every_requirement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transcript: Transcript, limits_of: LimitsOf
+) -> None:
+    """Whatever runs there; and they name all of it, and what the newest release goes back to."""
+    now = datetime.now(UTC)
+    monkeypatch.setattr(engine, "containers", lambda: {each: {"Image": f"sha256:{DIGEST}"} for each in SERVICES})
+    monkeypatch.setattr(engine, "inside", lambda *_: f"{OTHER}  /etc/tokenswap/redis/redis.conf\n")
+    monkeypatch.setattr(images, "previous", lambda _: f"sha256:{OTHER}")
+    lab.write(tmp_path, now)
+    kept = Documents(tmp_path, *(tmp_path / each for each in ("r", "attestations.toml", "b", "a", "d", "changes", "i")))
+    found = read_records(DocumentChannel("program", kept, transcript))
+    assert len(found.changes) == 5
+    for rule in ("CHG-CLASS-01", *STEPS):
+        assert told(rule, found, limits_of, now) == "", rule
+    delay = limits_of("CHG-APPR-01").approval_delay_seconds
+    assert all(changes.behind(found, each, delay, now) for each in SERVICES)
+    redis = changes.behind(found, "redis", delay, now)
+    assert redis is not None
+    assert redis.runs("redis").config == {lab.REDIS_CONF: OTHER}  # type: ignore[union-attr]
+    assert changes.former(found, list(SERVICES), now) == (("CHG-LAB-0004", "tokenswap-api", f"sha256:{OTHER}"),)
+    assert found.shown()["by"] == "Jonas Brandt"
