@@ -153,6 +153,7 @@ def test_a_step_that_is_wrong(rule: str, edits: list[tuple[str, str]], said: str
             [EMERGENCY, ("2026-11-20T10:00:00Z", "2026-11-22T03:00:00Z"), (APPROVED, "at = 2026-11-22T04:00:00Z")],
         ),
         ("CHG-EXEC-01", [("from = 2026-11-22T02:05:00Z", "from = 2026-11-22T02:00:00Z")]),
+        ("CHG-TEST-01", [EMERGENCY, ("2026-11-20T15:00:00Z", "2026-11-22T02:05:00Z")]),
         (
             "CHG-VER-01",
             [
@@ -182,6 +183,8 @@ def test_steps_are_not_missed_before_they_are_due(limits_of: LimitsOf) -> None:
     for rule in STEPS[2:]:
         assert "of none is this step due yet" in told(rule, records(planned), limits_of)
         assert told(rule, records(planned, change()), limits_of) == ""
+    untested = planned.model_copy(update={"approval": change().approval})
+    assert "was not tested before it was approved" in told("CHG-TEST-01", records(untested), limits_of)
     waiting = change(EMERGENCY).model_copy(update={"approval": None, "request": None})
     for rule in ("CHG-APPR-01", "CHG-REQ-01"):
         assert told(rule, records(waiting), limits_of, DONE + timedelta(hours=24)).startswith("ERROR")
@@ -292,7 +295,8 @@ def test_the_records_of_the_lab_meet_every_requirement(
     monkeypatch.setattr(engine, "inside", lambda *_: f"{OTHER}  /etc/tokenswap/redis/redis.conf\n")
     monkeypatch.setattr(images, "previous", lambda _: f"sha256:{OTHER}")
     lab.write(tmp_path, now)
-    kept = Documents(tmp_path, *(tmp_path / each for each in ("r", "attestations.toml", "b", "a", "d", "changes", "i")))
+    none, kept_here = tmp_path / "none", (tmp_path / "attestations.toml", tmp_path / "changes")
+    kept = Documents(tmp_path, none, kept_here[0], none, none, none, kept_here[1], none)
     found = read_records(DocumentChannel("program", kept, transcript))
     assert len(found.changes) == 5
     for rule in ("CHG-CLASS-01", *STEPS):

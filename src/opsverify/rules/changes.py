@@ -75,22 +75,26 @@ def assessed(records: Records, missing: Missing, now: datetime) -> list[Observat
 
 
 def tested(records: Records, missing: Missing, now: datetime) -> list[Observation]:
-    """Each change was tested before it was carried out, and the file that bears it out is still the same."""
+    """Each change was tested before it was approved and carried out, and the file that bears it out is still the same.
+
+    An emergency may be approved first.
+    """
 
     def problem(change: Change) -> str | None:
         test, execution = change.test, change.execution
+        approved = change.approval.at if change.approval and change.class_ != "emergency" else None
         if test is None:
-            return "was not tested" if execution else NOT_DUE
+            return "was not tested" if execution else "was not tested before it was approved" if approved else NOT_DUE
         digest = records.artefacts.get(test.artefact)
         if digest != test.sha256:
             return f"its artefact {test.artefact} is {'gone' if digest is None else f'another one, sha256 {digest}'}"
-        if test.at > now + CLOCK_TOLERANCE:
-            return f"was tested in the future ({_at(test.at)})"
-        if execution and test.at > execution.start:
-            return f"was tested {_at(test.at)}, after it was begun {_at(execution.start)}"
+        steps = (("begun", execution.start if execution else None), ("approved", approved))
+        late = [f"after it was {name} {_at(each)}" for name, each in steps if each and test.at > each]
+        if late or test.at > now + CLOCK_TOLERANCE:
+            return f"was tested {_at(test.at)}, {late[0] if late else 'in the future'}"
         return "was carried out though its test had failed" if execution and not test.passed else None
 
-    return _each("changes without a good test before execution", records, problem, missing)
+    return _each("changes without a good test before approval and execution", records, problem, missing)
 
 
 def approved(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:
@@ -205,6 +209,8 @@ def traced(
     for each in containers:
         expected = f"{running.image}, by {change.id}"
         seen.append(holds(f"image of {each.name}", each.image, expected, each.image == running.image))
+    count = len(running.config)
+    seen.append(holds("files of configuration on record", count, f"those that {change.id} names", met=True))
     for path, digest in running.config.items():
         now_is = files.get(path)
         shown = "gone" if now_is is None else f"sha256 {now_is}"
