@@ -182,7 +182,10 @@ def documented(records: Records, limits: Limits, missing: Missing, now: datetime
 
 
 def behind(records: Records, service: str, delay: Limit, now: datetime) -> Change | None:
-    """The change that what runs of a service has to come from: the newest that was approved and carried out."""
+    """The change that what runs of a service has to come from: the newest that was approved and carried out.
+
+    An emergency counts while its approval may still follow.
+    """
     mine = [each for each in _carried_out(records, now) if each.runs(service)]
     return next((each for each in reversed(mine) if not not_approved(each, delay, now)), None)
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# deploy.sh SERVICE IMAGE: let SERVICE run IMAGE (an id or a tag). What ran before keeps the tag "previous"; when the API
-# is not healthy afterwards, rollback.sh goes back to it, and the deployment has failed.
+# deploy.sh SERVICE IMAGE: let SERVICE run IMAGE (an id or a tag). What ran before keeps the tag "previous"; when it does
+# not start, or the API is not healthy afterwards, rollback.sh goes back to it, and the deployment has failed.
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/engine.sh"
 service=${1:?which service} image=${2:?which image}
@@ -20,9 +20,8 @@ running=$(engine "$docker/containers/$(container_of "$service")/json" | jq -er .
 [ "$running" != "$wanted" ] || { echo "$service runs $wanted already"; exit 0; }
 tagged "$running" previous
 tagged "$wanted" latest
-recreate "$service" "$repository:latest"
-if ! healthy; then
-    echo "the API is not healthy with $wanted: going back" >&2
+if ! recreate "$service" "$repository:latest" || ! healthy; then
+    echo "$service does not start with $wanted, or the API is not healthy: going back" >&2
     /opt/tokenswap/scripts/rollback.sh "$service"
     exit 1
 fi

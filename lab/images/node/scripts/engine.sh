@@ -16,12 +16,13 @@ tagged() { # tagged IMAGE TAG: the service's repository has IMAGE under TAG
 }
 
 # recreate SERVICE IMAGE: its container anew, as Compose does it: the same settings, the other image. What the former
-# image had set itself is left out, so that the new one's own settings count.
+# image had set itself is left out, so that the new one's own settings count. Where the new one does not start, the
+# former one does.
 recreate() {
     local old name former spec new
-    old=$(container_of "$1")
-    name=$(engine "$docker/containers/$old/json" | jq -er '.Name | ltrimstr("/")')
-    former=$(engine "$docker/containers/$old/json" | jq -er .Image)
+    old=$(container_of "$1") || return 1
+    name=$(engine "$docker/containers/$old/json" | jq -er '.Name | ltrimstr("/")') || return 1
+    former=$(engine "$docker/containers/$old/json" | jq -er .Image) || return 1
     spec=$(jq -n --arg image "$2" \
         --argjson is "$(engine "$docker/containers/$old/json")" --argjson was "$(engine "$docker/images/$former/json")" '
         ($was.Config // {}) as $image_set
@@ -32,10 +33,17 @@ recreate() {
         | if .Hostname == $is.Id[:12] then del(.Hostname) else . end
         | .Image = $image
         | .HostConfig = $is.HostConfig
-        | .NetworkingConfig.EndpointsConfig = ($is.NetworkSettings.Networks | map_values({Aliases: ((.Aliases // []) - [$is.Id[:12]])}))')
-    engine -X POST "$docker/containers/$old/stop?t=30"
-    engine -X POST "$docker/containers/$old/rename?name=${name}_former"
+        | .NetworkingConfig.EndpointsConfig = ($is.NetworkSettings.Networks
+            | map_values({Aliases: ((.Aliases // []) - [$is.Id[:12]])}))') || return 1
+    engine -X POST "$docker/containers/$old/stop?t=30" || return 1
+    engine -X POST "$docker/containers/$old/rename?name=${name}_former" || return 1
     new=$(engine -X POST -H 'Content-Type: application/json' -d "$spec" "$docker/containers/create?name=$name" | jq -er .Id)
-    engine -X POST "$docker/containers/$new/start"
-    engine -X DELETE "$docker/containers/$old"
+    if [ -n "$new" ] && engine -X POST "$docker/containers/$new/start"; then
+        engine -X DELETE "$docker/containers/$old"
+        return
+    fi
+    [ -z "$new" ] || engine -X DELETE "$docker/containers/$new?force=true"
+    engine -X POST "$docker/containers/$old/rename?name=$name"
+    engine -X POST "$docker/containers/$old/start"
+    return 1
 }
