@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from lab import engine, images
 from lab.settings import SERVICES
@@ -113,10 +114,10 @@ def write(folder: Path, now: datetime) -> None:
     former = images.previous(RELEASED)
     digest = engine.inside("node", "sha256sum", REDIS_CONF).split()[0]
     brought = {**running, RELEASED: former}
-    config = f'config = {{ "{REDIS_CONF}" = "{digest}" }}\n'
+    config = {"redis": f'config = {{ "{REDIS_CONF}" = "{digest}" }}\n'}
     texts = {
-        BROUGHT_UP: _record(folder, BROUGHT_UP, now) + _running(brought),
-        CONFIGURED: _record(folder, CONFIGURED, now) + _running({"redis": running["redis"]}) + config,
+        BROUGHT_UP: _record(folder, BROUGHT_UP, now) + _running(brought, config),
+        CONFIGURED: _record(folder, CONFIGURED, now) + _running({"redis": running["redis"]}, config),
         MENDED: _record(folder, MENDED, now) + _running({"nginx": running["nginx"]}),
         RELEASE: _record(folder, RELEASE, now)
         + f'images = {{ "{RELEASED}" = "{former}" }}\n'
@@ -171,5 +172,8 @@ def _record(folder: Path, change: Done, now: datetime) -> str:
     )
 
 
-def _running(services: Mapping[str, str]) -> str:
-    return "".join(RUNNING.format(service=service, image=image) for service, image in services.items())
+def _running(services: Mapping[str, str], config: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What runs since, as TOML: the image of each service, and its configuration where it has one on the host."""
+    return "".join(
+        RUNNING.format(service=service, image=image) + config.get(service, "") for service, image in services.items()
+    )
