@@ -1,4 +1,4 @@
-"""What the lab's invented people keep on file: a roster, attestations and what bears them out, incident records.
+"""What the lab's invented people keep on file: roster, attestations and what bears them out, incidents, manuals.
 
 Everything is relative to today, so the files are written anew when they are older than a day.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -202,11 +203,49 @@ due = {1:%Y-%m-%d}
 """,
 }
 
+# The operations manual as the lab keeps it: read over today; and the two that it links to, which the project has not.
+MANUAL = LAB.parent / "manual" / "operations-manual.zh.md"
+LINKED = {
+    "monitoring.md": """\
+# 监控手册
+
+## 监控架构和指标
+Prometheus 抓取 tokenswap-api 与 node-exporter 的指标，blackbox 从外部访问健康页面。
+
+## Grafana 仪表板配置
+仪表板按服务划分，数据源为 Prometheus。
+
+## 告警规则和通知
+规则见 `lab/images/prometheus/rules.yml`，由 Alertmanager 通知值班人员。
+
+## 性能监控和链路追踪
+P95 响应时间取自直方图指标；链路追踪按服务名查询。
+""",
+    "maintenance.md": """\
+# 维护手册
+
+## 日常维护流程
+每日执行 `daily_health_check.sh`，每周执行 `security_audit.sh`。
+
+## 备份和恢复策略
+每晚 `nightly_backup.sh`，保留 95 天，并推送到异地；恢复用 `make restore-drill` 演练。
+
+## 故障排除指南
+先运行 `make verify`，按失败项的处理建议逐条处理。
+
+## 升级和迁移流程
+用 `deploy.sh` 更新服务；健康检查失败时由 `rollback.sh` 回退到上一镜像。
+""",
+}
+
 
 def ensure(folder: Path, now: datetime) -> None:
     """Write the documents unless they are there, whole and less than a day old."""
     written = folder / "attestations.toml"  # the last one to be written
-    others = ("roster.toml", "accepted.toml", *(f"incidents/{name}.toml" for name in INCIDENTS))
+    others = (
+        *("roster.toml", "accepted.toml", MANUAL.name, *LINKED),
+        *(f"incidents/{name}.toml" for name in INCIDENTS),
+    )
     if not all(each.exists() for each in (written, *(folder / name for name in others))):
         write(folder, now)
         return
@@ -244,6 +283,7 @@ def write(folder: Path, now: datetime, checks: Path = CHECKS) -> None:
     for name, text in INCIDENTS.items():
         told = text.format(now - timedelta(days=6), now - timedelta(days=12))
         (folder / "incidents" / f"{name}.toml").write_text(told, encoding="utf-8")
+    _write_manuals(folder, now)
     (folder / "accepted.toml").write_text("# Findings of audits that the lab lives with: none.\n", encoding="utf-8")
     (folder / "attestations.toml").write_text("".join(entries), encoding="utf-8")
 
@@ -263,3 +303,10 @@ def _shifts(now: datetime) -> list[str]:
             person = ROTATION[(turn + 1) % len(ROTATION)]
             shifts.append(SHIFT.format(person=person, duty="weekday", start=start, end=end))
     return shifts
+
+
+def _write_manuals(folder: Path, now: datetime) -> None:
+    day = f"{now.year}年{now.month}月{now.day}日"
+    text = re.sub(r"(?<=最后更新时间: )\d+年\d+月\d+日", day, MANUAL.read_text(encoding="utf-8"))
+    for name, content in {MANUAL.name: text, **LINKED}.items():
+        (folder / name).write_text(content, encoding="utf-8")

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from lab import alerts, deliver, disk, documents, engine, history, images, load, logs, past, state
+from lab import alerts, changes, deliver, disk, documents, engine, history, images, load, logs, past, state
 from lab.settings import (
     COMPOSE_FILE,
     LAB,
@@ -115,6 +115,7 @@ def up() -> None:
         APPLIED.write_text(fingerprint)
     wait()
     _make_past()
+    changes.write(STATE / "documents", datetime.now(UTC))
     listed = " ".join(f"{name.lower()}={port}" for name, port in ports().items())
     print(f"lab is healthy ({time.monotonic() - began:.1f} s) on 127.0.0.1: {listed}")
 

@@ -44,6 +44,7 @@ from lab.faults.cache import (
     redis,
     redis_setting,
 )
+from lab.faults.changes import DEPLOY, ROLLBACK, image_kept_without_name, previous_image_gone, record
 from lab.faults.core import all_of, file_edited, is_healthy, wait_healthy, wait_until
 from lab.faults.database import (
     cold_reads,
@@ -160,11 +161,13 @@ from lab.faults.services import (
 from lab.faults.tls import NGINX_CONF, certificate, nginx_edited
 
 __all__ = [
+    "DEPLOY",
     "DOCUMENTS",
     "FAULT_SWITCH",
     "NGINX_CONF",
     "ONE_OFF",
     "REDIS_CONF",
+    "ROLLBACK",
     "SILENT_PORT",
     "alert",
     "alert_rules_edited",
@@ -223,6 +226,7 @@ __all__ = [
     "guessing_from_here",
     "hba_rule",
     "held_package",
+    "image_kept_without_name",
     "index_gone",
     "index_policy",
     "index_without_level",
@@ -264,9 +268,11 @@ __all__ = [
     "outdated_package",
     "paused",
     "pinned_package",
+    "previous_image_gone",
     "prometheus_restarted",
     "prometheus_stopped",
     "published",
+    "record",
     "redis",
     "redis_setting",
     "redis_user",

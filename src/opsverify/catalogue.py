@@ -51,6 +51,8 @@ TargetKind = Literal[
     "script.daily",
     "script.verify-backup",
     "script.audit",
+    "script.deploy",
+    "script.rollback",
     "program",
 ]
 

@@ -28,6 +28,7 @@ CLASS_OF: dict[Reason, Class] = {
 }
 Moment = Annotated[AwareDatetime, AfterValidator(plausible)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Image = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Za-z0-9]+)+$")]
 
 
@@ -109,18 +110,26 @@ class Documentation(Strict):
 
 
 class Rollback(Strict):
-    """How to go back: the script on the host, and what it goes back to."""
+    """How to go back: the script on the host, and the image that it goes back to, by service.
+
+    ``done`` is when the change was taken back; what ``running`` says is then what runs since.
+    """
 
     plan: Text
     script: Text | None = None
+    images: dict[Text, Image] = Field(default_factory=dict)
+    done: Moment | None = None
 
 
 class Running(Strict):
-    """What runs after the change: a service with the digest of its image and of each file of its configuration."""
+    """What runs after the change: a service with the digest of its image and of each file of its configuration.
+
+    ``config`` is by path on the service's host.
+    """
 
     service: Text
-    image: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-    config: dict[Text, Digest] = Field(default_factory=dict)
+    image: Image
+    config: dict[Annotated[str, StringConstraints(pattern=r"^/[^\s]*$")], Digest] = Field(default_factory=dict)
 
 
 class Difference(Strict):
@@ -160,10 +169,22 @@ class Change(Record):
     expected: list[Difference] = Field(default_factory=list)
     on_no_go: Annotated[list[Text], Field(min_length=1)] | None = None
 
+    @model_validator(mode="after")
+    def _one_entry_of_a_service(self) -> Self:
+        names = [each.service for each in self.running]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"running: the service {name!r} is given twice")
+        return self
+
     @property
     def done(self) -> dt.datetime | None:
         """When it was carried out."""
         return self.execution.end if self.execution else None
+
+    def runs(self, service: str) -> Running | None:
+        """What runs of a service after the change; None where it names no such service."""
+        return next((each for each in self.running if each.service == service), None)
 
 
 def parse(text: str, file: str) -> Change:

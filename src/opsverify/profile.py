@@ -63,6 +63,7 @@ REFERENCES = (
     ("copy", "vault", "vault"),
     ("copy", "store", "backups"),
     ("service", "api", "api"),
+    ("script", "api", "api"),
     ("logs", "service", "service"),
     ("alertmanager", "prometheus", "prometheus"),
 )

@@ -328,13 +328,26 @@ class Listener(Strict):
 
 
 class Script(Strict):
-    """A script of the manual on a host, and ``runs``, the file that keeps a record of each of its runs."""
+    """A script of the manual on a host, and ``runs``, the file that keeps a record of each of its runs.
+
+    Those that deploy and roll back keep no such record, for changes are on record by themselves. Of the one that
+    deploys, ``api`` names the API whose health it has to ask for.
+    """
 
     name: Name
-    role: Literal["daily", "verify-backup", "audit"]
+    role: Literal["daily", "verify-backup", "audit", "deploy", "rollback"]
     host: Name
     path: AbsolutePath
-    runs: AbsolutePath
+    runs: AbsolutePath | None = None
+    api: Name | None = None
+
+    @model_validator(mode="after")
+    def _as_its_role_wants(self) -> Self:
+        if self.role not in ("deploy", "rollback") and self.runs is None:
+            raise ValueError("expected runs, the file that keeps a record of each run")
+        if self.role == "deploy" and self.api is None:
+            raise ValueError("expected api, the name of the API whose health it asks for")
+        return self
 
 
 class Program(Strict):

@@ -5,6 +5,7 @@ from tests.lab.cases import (
     alerting,
     alerting_stack,
     backup,
+    change,
     health,
     host,
     kept_logs,
@@ -33,6 +34,7 @@ FAULTS = [
     *kept_logs.FAULTS,
     *room.FAULTS,
     *alerting_stack.FAULTS,
+    *change.FAULTS,
 ]
 NEAR_MISSES = [
     *access.NEAR_MISSES,
@@ -49,6 +51,7 @@ NEAR_MISSES = [
     *kept_logs.NEAR_MISSES,
     *room.NEAR_MISSES,
     *alerting_stack.NEAR_MISSES,
+    *change.NEAR_MISSES,
 ]
 
 __all__ = ["FAULTS", "NEAR_MISSES", "Fault", "NearMiss"]

@@ -175,7 +175,7 @@ FAULTS = [
         lambda: faults.file_edited(
             "redis", faults.REDIS_CONF, "maxmemory-policy allkeys-lru", "maxmemory-policy volatile-lru"
         ),
-        {"RED-POL-01-redis": "fail"},
+        {"RED-POL-01-redis": "fail", "CHG-TRACE-01-redis": "fail"},  # nor did a change bring it
         lane="redis",
     ),
     Fault(
