@@ -23,12 +23,12 @@ ifeq ($(PROFILE),lab)
 endif
 	@$(PY) -m opsverify.cli restore-drill --profile $(PROFILE) $(ARGS)
 
-test: lint ## lint, unit tests, and the tests against the lab (sets everything up by itself)
+test: lint unit ## lint, unit tests, and the tests against the lab (sets everything up by itself)
 	@$(PY) -m lab up
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest tests/lab
 
 unit: $(STAMP) ## the tests that need no lab
-	@$(PY) -m pytest tests/unit $(ARGS)
+	@$(PY) -m pytest tests/unit -n auto $(ARGS)
 
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict
 	@.venv/bin/ruff check --quiet .

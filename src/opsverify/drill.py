@@ -165,7 +165,8 @@ def _append(project: Project, drill: Drill) -> None:
 def _ends_in_order() -> Iterator[None]:
     """Being told to end, or a terminal that hangs up, is as good as Ctrl-C: what was set up is taken away.
 
-    Whoever is impatient and says so twice does not keep that from happening.
+    Whoever is impatient and says so twice does not keep that from happening: from the first time on these signals are
+    ignored, also behind this, for a process that was told to end has nothing more to do than that.
     """
     # With nohup, a terminal that hangs up is to be ignored, and is.
     heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
@@ -180,7 +181,8 @@ def _ends_in_order() -> Iterator[None]:
         yield
     finally:
         for each, handler in before.items():
-            signal.signal(each, handler)
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, handler)
 
 
 def table(held: Held) -> str:

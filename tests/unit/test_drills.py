@@ -178,7 +178,7 @@ def test_a_table_that_was_not_restored_is_named_with_its_counts(limits_of: Limit
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whoever_ends_a_drill_twice_does_not_end_its_cleaning_up(told: signal.Signals) -> None:
-    before = [signal.getsignal(each) for each in ENDING]
+    before = {each: signal.getsignal(each) for each in ENDING}
     cleaned_up = []
 
     def held() -> None:
@@ -191,9 +191,21 @@ def test_whoever_ends_a_drill_twice_does_not_end_its_cleaning_up(told: signal.Si
                     os.kill(os.getpid(), each)
                 cleaned_up.append(True)
 
-    with pytest.raises(KeyboardInterrupt):
-        held()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            held()
+        for each in ENDING:  # nor its last words
+            os.kill(os.getpid(), each)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
     assert cleaned_up
+
+
+def test_a_drill_that_nobody_ended_leaves_signals_as_they_were() -> None:
+    before = [signal.getsignal(each) for each in ENDING]
+    with drill_module._ends_in_order():
+        assert [signal.getsignal(each) for each in ENDING] != before
     assert [signal.getsignal(each) for each in ENDING] == before
 
 

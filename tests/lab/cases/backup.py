@@ -140,7 +140,7 @@ FAULTS = [
     Fault(
         "secret key behind an encrypted archive",
         lambda: faults.stored_file("/backup/secure/keypairs_20260104_000000.tar.gz.gpg", SECRET_KEY_BEHIND),
-        {"BP-BAK-03-nightly": "fail"},
+        {"SEC-KEY-02-nightly": "fail", "BP-BAK-03-nightly": "fail"},
         lane="backups",
     ),
     Fault(
