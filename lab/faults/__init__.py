@@ -23,6 +23,7 @@ from lab.faults.archiving import (
     segment_short,
 )
 from lab.faults.backups import (
+    archive_heavy,
     base_backup_damaged,
     day_altered,
     day_removed,
@@ -118,6 +119,7 @@ from lab.faults.retention import (
     index_gone,
     index_policy,
     index_without_level,
+    large_logs,
     log_day_gone,
     log_day_of_another,
     log_day_without,
@@ -135,6 +137,7 @@ from lab.faults.services import (
     published,
     restart_policy,
     restarted_by_crash,
+    sizes_untold,
     stopped,
     twin,
 )
@@ -152,6 +155,7 @@ __all__ = [
     "api_misbehaves",
     "api_port_wide",
     "archive_command",
+    "archive_heavy",
     "archive_unwritable",
     "archiver_stuck",
     "archives_out_of_reach",
@@ -211,6 +215,7 @@ __all__ = [
     "journald_setting",
     "key_inventory",
     "key_pairs",
+    "large_logs",
     "listening",
     "lists_emptied",
     "log_day_gone",
@@ -256,6 +261,7 @@ __all__ = [
     "server_setting",
     "session",
     "silent_listener",
+    "sizes_untold",
     "slow_statement",
     "sql",
     "sql_change",

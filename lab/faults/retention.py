@@ -19,6 +19,7 @@ NEVER = "17 4 29 2 *"
 NIGHTLY = "/opt/tokenswap/scripts/nightly_backup.sh"
 ROTATION = "/etc/logrotate.d/tokenswap"
 LOGS = "/var/log/tokenswap"
+LARGE = "/srv/data/large-logs"
 POLICY = "tokenswap-logs"
 
 
@@ -103,6 +104,19 @@ def young_logs(days: int) -> contextlib.AbstractContextManager[None]:
     folder = "/srv/young-logs"
     copy = "".join(f" {LOGS}/*.log-{days_ago(back):%Y%m%d}.gz" for back in range(1, days + 1))
     return on_node(f"mkdir -p {folder} && cp{copy} {folder}/ && chmod -R a+rX {folder}", f"rm -rf {folder}")
+
+
+def large_logs(days: int, mib: int) -> contextlib.AbstractContextManager[None]:
+    """A folder on the small disk holds logs of so many whole days, so many MiB each."""
+    script = f"mkdir -p {LARGE}"
+    for back in range(1, days + 1):
+        day, file = days_ago(back), f"{LARGE}/app.log-{days_ago(back):%Y%m%d}"
+        script += f"""
+            zcat {LOGS}/*.log-{day:%Y%m%d}.gz > /run/lab-day
+            while [ ! -e {file} ] || [ $(stat -c %s {file}) -lt {mib * 2**20} ]; do cat /run/lab-day >> {file}; done
+            touch -d '{day} 23:00 UTC' {file}
+        """
+    return on_node(f"set -e\n{script}\nrm /run/lab-day\nchmod -R a+rX {LARGE}", f"rm -rf {LARGE}")
 
 
 def _answered(path: str) -> Any:

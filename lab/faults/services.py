@@ -7,7 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 
-from lab import engine, images
+from lab import engine, history, images
 from lab.faults.core import is_healthy, wait_healthy, wait_until
 from lab.faults.prometheus import forget
 from lab.settings import PROJECT_LABEL, SERVICE_LABEL, run
@@ -30,6 +30,19 @@ def stopped(service: str, *dependents: str) -> Iterator[None]:
         wait_healthy(service, *dependents)
         if dependents:
             forget()
+
+
+@contextlib.contextmanager
+def sizes_untold() -> Iterator[None]:
+    """The exporter of the databases' sizes is down, and Prometheus has noticed; afterwards it knows them again."""
+
+    def told() -> bool:
+        return bool(history.query('pg_database_size_bytes{datname="tokenswap"}'))
+
+    with stopped("postgres-exporter"):
+        wait_until(lambda: not told(), "the sizes are stale")
+        yield
+    wait_until(told, "the sizes are told again")
 
 
 @contextlib.contextmanager

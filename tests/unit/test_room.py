@@ -62,6 +62,14 @@ def test_days_of_before_the_window_tell_nothing_of_a_day() -> None:
     assert need(kept({ago(91): 5, TODAY: 5}), 90, NOW) is None
 
 
+def test_a_log_that_is_never_rotated_is_known_by_the_days_in_it() -> None:
+    found = need(kept({TODAY: 600}), 30, NOW, held=6)
+
+    assert found is not None
+    assert (found.daily, found.more) == (100, 2400)
+    assert need(kept({TODAY: 0}), 30, NOW, held=6) is None
+
+
 @pytest.mark.parametrize(("days", "met"), [(79, False), (80, True), (90, True)])
 def test_a_filesystem_has_room_for_the_days_to_come(days: int, met: bool) -> None:
     assert (unmet(has_room(Attempt((kept(daily(100, days)),)), 90, NOW)) == []) == met
@@ -75,6 +83,12 @@ def test_folders_on_one_disk_need_room_together() -> None:
     assert [each.name for each in unmet(has_room(Attempt(tuple(two)), 90, NOW))] == [
         "space left on /backup for /backup/a, /backup/b"
     ]
+
+
+def test_a_folder_that_has_just_begun_is_shown() -> None:
+    seen = has_room(Attempt((kept(daily(1, 90)), kept({TODAY: 5}, folder="/backup/wal"))), 90, NOW)
+
+    assert [each.observed for each in seen][1:] == [("/backup/wal",)]
 
 
 @pytest.mark.parametrize("found", [Attempt((kept({TODAY: 5}),)), Attempt(()), Attempt(None, "permission denied")])

@@ -144,7 +144,7 @@ def reaches(space: Space, beside: float, seen: Outlook, now: datetime) -> Observ
 
 def now_takes(size: float) -> Observation:
     """The size of today, as a number: where nobody else remembers, later runs read it from the record of this one."""
-    return Observation(SIZE, float(size), "shown", met=True, unit="bytes")
+    return Observation(SIZE, float(size), "any number of", met=True, unit="bytes")
 
 
 def of_own_runs(earlier: History, requirement: str, target: str, present: Present, limits: Limits) -> Sizes:

@@ -10,6 +10,7 @@ from tests.lab.cases import (
     performance,
     restore,
     retention,
+    room,
     security,
     services,
 )
@@ -27,6 +28,7 @@ FAULTS = [
     *restore.FAULTS,
     *retention.FAULTS,
     *kept_logs.FAULTS,
+    *room.FAULTS,
 ]
 NEAR_MISSES = [
     *access.NEAR_MISSES,
@@ -40,6 +42,7 @@ NEAR_MISSES = [
     *restore.NEAR_MISSES,
     *retention.NEAR_MISSES,
     *kept_logs.NEAR_MISSES,
+    *room.NEAR_MISSES,
 ]
 
 __all__ = ["FAULTS", "NEAR_MISSES", "Fault", "NearMiss"]
