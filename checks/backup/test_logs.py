@@ -28,7 +28,12 @@ def test_log_indices_hold_every_day(logs_kept, fact, limits, now, judge):
     spec = logs_kept.spec
     oldest = retention.days_to_judge(int(limits.retention_days.number), spec.since, now)[0]
     logs = fact(log_days.in_index, logs_kept, spec.index, spec.level, oldest)
-    judge(retention.logs_of_every_day(logs, spec.level, spec.since, limits, now))
+    held = fact(room.of_index, logs_kept, spec.index)
+
+    def days_are_there():
+        return retention.logs_of_every_day(logs, spec.level, spec.since, limits, now)
+
+    judge(with_room(days_are_there, held, int(limits.retention_days.number), now))
 
 
 @pytest.mark.requirement("CAP-STO-02", on="logs.journal")

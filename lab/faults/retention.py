@@ -132,9 +132,20 @@ def _index(days: int) -> str:
 def index_gone(days: int) -> Iterator[None]:
     """Elasticsearch has no index of the day so many days ago."""
     path = "/_cat/indices/tokenswap-logs-*"
-    left = [each for each in _answered(path) if each["index"] != _index(days)]
+    left = [each for each in _answered(f"{path}?bytes=b") if each["index"] != _index(days)]
     with stand_in("elasticsearch", path, body=left):
         yield
+
+
+def indices_swollen(days: int, gib: int) -> contextlib.AbstractContextManager[None]:
+    """The indices of the last days take so many GiB each."""
+    path = "/_cat/indices/tokenswap-logs-*"
+    large = {_index(back) for back in range(1, days + 1)}
+    every = [
+        each | ({"store.size": str(gib * 2**30)} if each["index"] in large else {})
+        for each in _answered(f"{path}?bytes=b")
+    ]
+    return stand_in("elasticsearch", path, body=every)
 
 
 def index_without_level(days: int) -> contextlib.AbstractContextManager[None]:

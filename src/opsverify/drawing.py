@@ -151,8 +151,8 @@ def _kibi(size: float) -> float:
 
 
 def _ticks(low: float, high: float, unit: float) -> list[float]:
-    """Three to six round values between low and high, round in ``unit``."""
-    rough = (high - low) / unit / 4
+    """Two to six round values between low and high, round in ``unit``."""
+    rough = (high - low) / unit / 6
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(each for each in (size, 2 * size, 5 * size, 10 * size) if each >= rough * (1 - 1e-9)) * unit
     first = math.ceil(low / step - 1e-9)

@@ -217,7 +217,7 @@ def _capacity(document: Document) -> str:
     drawn = [each for each in document["checks"] if each["chapter"] == "capacity" and each["series"]]
     if not drawn:
         return ""
-    return '<section class="capacity"><h2>Capacity 容量</h2>' + "".join(map(_drawn, drawn)) + "</section>"
+    return f'<section class="capacity"><h2>Capacity 容量</h2><div>{"".join(map(_drawn, drawn))}</div></section>'
 
 
 def _drawn(entry: Entry) -> str:
@@ -225,7 +225,7 @@ def _drawn(entry: Entry) -> str:
     state = f'<span class="state {entry["state"]}">{sign.symbol} {entry["state"]} {sign.chinese}</span>'
     left = [f"{each.name}: {each.observed}" for each in observations(entry) if LEFT in each.name]
     days = f"<p>{safe('; '.join(left), MOST_CHARACTERS)}</p>" if left else ""
-    return f"<h3>{name_of(entry)} · {safe(entry['target'])} · {state}</h3>{days}{pictures(entry)}"
+    return f"<article><h3>{name_of(entry)} · {safe(entry['target'])} · {state}</h3>{days}{pictures(entry)}</article>"
 
 
 def _matrix(caption: str, entries: list[Entry], key: str, names: list[str]) -> str:

@@ -99,7 +99,8 @@ def test_a_limit_is_drawn_and_named_and_one_far_above_is_named_alone() -> None:
 
     assert texts(near)[-1] == "limit 60 %"
     assert texts(far)[-1] == "limit 6000 %, above this picture ↑"
-    assert len(list(picture(near).iter("line"))) > len(list(picture(far).iter("line")))
+    dotted = [[each.get("stroke-dasharray") for each in picture(drawn).iter("line")] for drawn in (near, far)]
+    assert [each.count("2 3") for each in dotted] == [1, 0]
 
 
 def test_a_line_is_drawn_from_zero_and_a_forecast_with_dashes() -> None:

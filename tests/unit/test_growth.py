@@ -30,10 +30,13 @@ GIB, MIB = 1024**3, 1024**2
 NO_STORE: Attempt[tuple[Kept, ...]] = Attempt(())
 
 
-@pytest.fixture(scope="module")
+LIMITS = catalogue.load(Path(__file__).parents[2] / "checks").limits("CAP-STO-01")
+
+
+@pytest.fixture
 def limits() -> Limits:
     """The limits of the catalogue."""
-    return catalogue.load(Path(__file__).parents[2] / "checks").limits("CAP-STO-01")
+    return LIMITS
 
 
 def history(values: Sequence[float | None]) -> tuple[Daily, ...]:
@@ -91,10 +94,9 @@ def test_the_worse_of_the_two_lines_counts(robust: float, linear: float, limits:
 
 @given(st.integers(0, 10**12), st.integers(-1, 1))
 def test_the_limit_is_met_to_the_byte(a_day: int, off: int) -> None:
-    limits = catalogue.load(Path(__file__).parents[2] / "checks").limits("CAP-STO-01")
     needed = a_day * 183 + 192 * MIB
 
-    assert (unmet(judged(sizes([1.0] * 41, a_day), limits, needed + off)) == []) == (off >= 0)
+    assert (unmet(judged(sizes([1.0] * 41, a_day), LIMITS, needed + off)) == []) == (off >= 0)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsverify.errors import InsufficientFactsError
+from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.judgement import Observation, holds, unmet
 from opsverify.probes import Attempt, room
 from opsverify.probes.archives import StoredFile
@@ -141,3 +142,41 @@ def test_folders_within_others_are_counted_once() -> None:
         "/backup/wal",
         "/backup/wal2",
     ]
+
+
+INDICES = [
+    {"index": "logs-2026.11.21", "store.size": "100"},
+    {"index": "logs-2026.11.22", "store.size": "300"},
+    {"index": "logs-2026.11.22-1", "store.size": "10"},
+    {"index": "logs-other", "store.size": "5"},
+    {"index": "logs-2026.11.20", "store.size": None},
+]
+NODES = [
+    {"node": "a", "disk.avail": "600", "disk.total": "2000"},
+    {"node": "b", "disk.avail": "50", "disk.total": "2000"},
+    {"node": "UNASSIGNED", "disk.avail": None, "disk.total": None},
+]
+
+
+def test_an_index_lies_on_all_nodes_and_what_they_hold_back_is_not_to_be_had() -> None:
+    found = room.parse_index(INDICES, NODES, "logs-*")
+
+    assert found.total == 415
+    assert found.by_day == {date(2026, 11, 20): 0, date(2026, 11, 21): 100, date(2026, 11, 22): 310}
+    assert found.space == Space("elasticsearch", "2 data nodes", 500)
+
+
+@pytest.mark.parametrize(
+    ("indices", "nodes"),
+    [
+        (INDICES, NODES[2:]),
+        (INDICES, []),
+        (INDICES, None),
+        ([{"index": "logs-2026.11.21", "store.size": "412.6kb"}], NODES),
+        ([{"index": "logs-2026.11.21"}], NODES),
+        ("no list", NODES),
+    ],
+)
+def test_sizes_that_are_not_told_in_bytes_are_no_answer(indices: Any, nodes: Any) -> None:
+    with pytest.raises(UnansweredError):
+        room.parse_index(indices, nodes, "logs-*")

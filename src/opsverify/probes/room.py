@@ -6,13 +6,18 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 from opsverify import stores
 from opsverify.channels.shell import Host
+from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
 from opsverify.probes import Attempt, about, absent, attempt, base_backups, output
 from opsverify.probes.archives import StoredFile, files_below
+from opsverify.probes.log_days import asked, day_in
 from opsverify.probes.machine import SIZES, df_rows
+
+FLOOD = 20  # of so many parts of a node's disk, the last takes no more writes
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,45 @@ def of_store(host: Host, store: stores.Backups) -> Attempt[tuple[Kept, ...]]:
 def of_logs(host: Host, logs: stores.LogFiles) -> Attempt[tuple[Kept, ...]]:
     """What lies in the folder of log files, as `of_store`; a file is of the day on which it was written to last."""
     return attempt(lambda: _kept(host, {logs.folder: day_of_file}))
+
+
+def of_index(elasticsearch: WebChannel, index: str) -> Attempt[tuple[Kept, ...]]:
+    """What lies in an index a day, its copies included, as `of_store`; the filesystems are those of all data nodes."""
+
+    def ask() -> tuple[Kept, ...]:
+        told = asked(elasticsearch, f"/_cat/indices/{index}", {"format": "json", "bytes": "b", "h": "index,store.size"})
+        columns = "node,disk.avail,disk.total"
+        nodes = asked(elasticsearch, "/_cat/allocation", {"format": "json", "bytes": "b", "h": columns})
+        with about(f"elasticsearch {elasticsearch.target}"):
+            return (parse_index(told, nodes, index),)
+
+    return attempt(ask)
+
+
+def parse_index(told: Any, nodes: Any, index: str) -> Kept:
+    """Parse ``_cat/indices`` and ``_cat/allocation``, sizes in bytes.
+
+    An index that is closed tells no size, and counts for nothing. Of a node the last twentieth cannot be had: at its
+    flood stage, Elasticsearch takes no more writes.
+
+    Raises:
+        UnansweredError: they are no such lists, or no node tells what it has left.
+    """
+    by_day: dict[date, int] = {}
+    total = 0
+    try:
+        for each in told:
+            size, day = int(each["store.size"] or 0), day_in(str(each["index"]), index.rstrip("*"))
+            total += size
+            if day is not None:
+                by_day[day] = by_day.get(day, 0) + size
+        data = [each for each in nodes if each["disk.avail"] is not None]
+        left = sum(max(0, int(each["disk.avail"]) - int(each["disk.total"]) // FLOOD) for each in data)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UnansweredError(f"no sizes in bytes: {str(told)[:200]!r}, {str(nodes)[:200]!r}") from None
+    if not data:
+        raise UnansweredError("no node tells what its filesystem has left")
+    return Kept(index, total, by_day, Space("elasticsearch", f"{len(data)} data nodes", left))
 
 
 def outermost(folders: Iterable[str]) -> list[str]:

@@ -33,6 +33,12 @@ FAULTS = [
         append=large_logs,
         lane="disk",
     ),
+    Fault(
+        "indices of 40 GiB a day, for sixteen days now",
+        lambda: faults.indices_swollen(16, 40),
+        {"CAP-STO-02-searchable": "fail"},
+        lane="elasticsearch",
+    ),
 ]
 
 NEAR_MISSES = [
@@ -48,6 +54,12 @@ NEAR_MISSES = [
         ("CAP-STO-02-large",),
         append=large_logs,
         lane="disk",
+    ),
+    NearMiss(
+        "indices of 40 GiB a day, all thirty of which are there",
+        lambda: faults.indices_swollen(30, 40),
+        ("CAP-STO-02-searchable",),
+        lane="elasticsearch",
     ),
     NearMiss(
         "another database beside it",
