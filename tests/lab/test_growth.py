@@ -1,7 +1,11 @@
-"""Growth of databases that a real Prometheus remembers: by probe and rule, one case after the other."""
+"""Growth of databases that a real Prometheus remembers: by probe and rule, one case after the other.
+
+And by the check itself, on the lab's database and disk, with a history that is another's.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +25,7 @@ from opsverify.probes.room import Space
 from opsverify.redaction import Redactor
 from opsverify.rules import growth as rules
 from opsverify.transcript import Transcript
+from tests.lab.conftest import Verify
 
 LIMITS = load(Path(__file__).parents[2] / "checks").limits("CAP-STO-01")
 NOW = datetime.now(UTC)
@@ -43,6 +48,7 @@ SIZES: dict[str, Sequence[float | None]] = {
     "a-week-missing": [*grown(GIB / 4, 20), *[None] * 7, *grown(GIB / 4, 14, 26 * GIB)],
     "six-days-missing": [*grown(GIB / 4, 20), *[None] * 6, *grown(GIB / 4, 15, 26 * GIB)],
     "stopped": [*grown(GIB / 4, 40), None],
+    "far-too-steep": grown(1024 * GIB, 41),
     "half": grown(GIB / 2, 41),
     "other-half": grown(GIB / 2, 41),
 }
@@ -116,3 +122,62 @@ def test_several_databases_are_added_up(prometheus: WebChannel) -> None:
     both = asked(prometheus, "half|other-half")
     assert both.current == 2 * asked(prometheus, "half").current
     assert len(both.days) == 41
+
+
+KNOWN = 'prometheus = "prometheus"\nseries = \'pg_database_size_bytes{datname="tokenswap"}\'\n'
+FILED = 'attestations = "lab/.state/documents/attestations.toml"\n'
+ATTESTED = """
+[[attestation]]
+requirement = "CAP-STO-01"
+statement = "The database of a new service will take 5 GiB in a year."
+by = "Aylin Demir"
+reviewed_by = "Mara Lindqvist"
+date = {today}
+valid_for = "60d"
+artefact = "forecast.md"
+sha256 = "{digest}"
+"""
+
+
+def remembers(prometheus: WebChannel, name: str) -> tuple[dict[str, str], str]:
+    """How the profile of the lab names this history as that of its database: what is replaced, and what is added."""
+    series = f'prometheus = "pasts"\nseries = \'pg_database_size_bytes{{datname="{name}"}}\'\n'
+    server = f'[[prometheus]]\nname = "pasts"\nurl = "{prometheus.spec.url}"\napi_job = "none"\ninstances = ["none"]\n'
+    return {KNOWN: series}, f"\n{server}"
+
+
+@pytest.mark.parametrize(
+    ("name", "state"), [("far-too-steep", "fail"), ("flat", "pass"), ("vacuumed", "pass"), ("twenty-days", "error")]
+)
+def test_the_check_of_growth(prometheus: WebChannel, verify: Verify, name: str, state: str) -> None:
+    replace, append = remembers(prometheus, name)
+    outcome = verify("-k", "CAP-STO-01", replace=replace, append=append)
+    check = outcome.check("CAP-STO-01-postgres")
+    assert check["state"] == state, outcome.output
+    (series,) = check["series"]
+    assert len(series["points"]) == len([each for each in SIZES[name] if each is not None]) + 1
+    assert bool(series["forecast"]) == (state != "error")
+    assert "<svg " in (outcome.directory / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_filed_forecast_stands_in_for_a_short_history(prometheus: WebChannel, verify: Verify, tmp_path: Path) -> None:
+    replace, append = remembers(prometheus, "twenty-days")
+    (tmp_path / "forecast.md").write_text("5 GiB a year\n", encoding="utf-8")
+    digest = hashlib.sha256(b"5 GiB a year\n").hexdigest()
+    filed = tmp_path / "attestations.toml"
+    filed.write_text(ATTESTED.format(today=NOW.date(), digest=digest), encoding="utf-8")
+    replace |= {FILED: f'attestations = "{filed}"\n'}
+    outcome = verify("-k", "CAP-STO-01", replace=replace, append=append)
+    assert outcome.check("CAP-STO-01-postgres")["state"] == "attested", outcome.output
+
+    (tmp_path / "forecast.md").write_text("50 GiB a year\n", encoding="utf-8")
+    altered = verify("-k", "CAP-STO-01", replace=replace, append=append)
+    assert altered.red == {"CAP-STO-01-postgres": "fail"}
+
+
+def test_without_a_prometheus_the_runs_of_the_suite_are_the_history(verify: Verify) -> None:
+    first = verify("-k", "CAP-STO-01", replace={KNOWN: ""})
+    assert first.red == {"CAP-STO-01-postgres": "error"}
+    check = first.check("CAP-STO-01-postgres")
+    assert "reaches back 0 days" in check["message"]
+    assert [each["name"] for each in check["observations"]] == ["size of the database"], "later runs need it"

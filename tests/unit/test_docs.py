@@ -18,6 +18,7 @@ from lab.deliver import REDIS_VERIFIER
 from opsverify import accepted, attestations, baseline, cli, roster
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
+from opsverify.targets import Growth
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{each.name}" for each in (ROOT / "docs").glob("*.md"))]
@@ -79,6 +80,9 @@ PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the ex
     "# baseline.toml": baseline.parse,
     "# accepted.toml": accepted.parse,
     "# keys.toml": parse_inventory,
+    "[databases.growth] # of the [[databases]] above it": lambda text, _: Growth.model_validate(
+        tomllib.loads(text)["databases"]["growth"]
+    ),
     "[[not_applicable]]": lambda text, _: [
         NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
     ],
