@@ -20,6 +20,7 @@ SELECT pg_database_size(current_database()) AS size,
        (SELECT max(s.setting::bigint) * 1048576 FROM pg_settings s
          WHERE s.name IN ('max_wal_size', 'wal_keep_size', 'max_slot_wal_keep_size')) AS wal_most
 """)
+FRESH = "1h"
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,16 @@ def sizes(
 
     Raises:
         UnansweredError: Prometheus said no, or something that is not understood.
-        InsufficientFactsError: there is no current value.
+        InsufficientFactsError: there is no value of the last hour.
     """
     whole = f"sum(max by (datname) ({series}))"
+    newest = f"sum(max by (datname) (last_over_time({series}[{FRESH}])))"  # a scrape that failed is no reason to stop
     # At midnight the last sample of the day before is still the newest: alone it makes no day of one without any.
     highest = f"max_over_time(({whole})[1d:5m]) and (count_over_time(({whole})[1d:5m]) > 1)"
     ahead = f"predict_linear(({whole})[{history_days:g}d:1h], {ahead_days * DAY:.0f})"
     with about(f"prometheus {prometheus.target}: asked for {series}"):
         days = parse_sizes(query_days(prometheus, highest, moments))
-        return Sizes(days, _single(query(prometheus, whole)), _single(query(prometheus, ahead)))
+        return Sizes(days, _single(query(prometheus, newest)), _single(query(prometheus, ahead)))
 
 
 def parse_sizes(lines: Sequence[Line]) -> tuple[Daily, ...]:
@@ -77,7 +79,9 @@ def parse_sizes(lines: Sequence[Line]) -> tuple[Daily, ...]:
 
 def _single(samples: Sequence[Sample]) -> float:
     if len(samples) != 1:
-        raise InsufficientFactsError("it has no value now; is the exporter scraped, and does the selector fit it?")
+        raise InsufficientFactsError(
+            f"it has no value of the last {FRESH}; is the exporter scraped, and does the selector fit it?"
+        )
     return samples[0].value
 
 

@@ -1,4 +1,4 @@
-"""Cases of room to grow: a database whose size nobody tells, and too little room for backups and logs to come."""
+"""Cases of room to grow: too little of it for backups and logs to come, and for the database beside them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ def large_logs() -> str:
 
 
 FAULTS = [
-    Fault(
-        "nobody tells the size of the database",
-        faults.sizes_untold,
-        {"CAP-STO-01-postgres": "error", "HLT-RES-01-postgres-exporter": "error"},
-    ),
     Fault(  # the lab's backups and its database share a disk, so what those still need the database cannot have
         "an archive of a TiB a day that is sixty days old",
         lambda: faults.archive_heavy(60),
@@ -60,6 +55,12 @@ NEAR_MISSES = [
         lambda: faults.indices_swollen(30, 40),
         ("CAP-STO-02-searchable",),
         lane="elasticsearch",
+    ),
+    NearMiss(
+        "nobody tells the size of the database for a moment",
+        faults.sizes_untold,
+        ("CAP-STO-01",),
+        lane="postgres",
     ),
     NearMiss(
         "another database beside it",
