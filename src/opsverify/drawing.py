@@ -114,7 +114,7 @@ def _values(points: Iterable[Point]) -> list[Point]:
 def _frame(drawn: Series, shown: Sequence[Point]) -> Frame:
     moments, values = [moment for moment, _ in shown], [value for _, value in shown]
     limit = drawn.limit
-    if limit is not None and not _far_above(limit, max(values)):
+    if limit is not None and not _far_above(drawn, limit, max(values)):
         values.append(limit)
     low, high = min(0.0, *values), max(0.0, *values)  # from zero: a line that looks steep should be
     room = 0.06 * (high - low) if high - low > SMALLEST else 1.0
@@ -123,8 +123,10 @@ def _frame(drawn: Series, shown: Sequence[Point]) -> Frame:
     return Frame(start - spread, end + spread, low - room * (low < 0), high + room)
 
 
-def _far_above(limit: float, highest: float) -> bool:
-    return limit > ABOVE * highest > 0
+def _far_above(drawn: Series, limit: float, highest: float) -> bool:
+    """A share of something has a scale of its own, to which its limit belongs."""
+    share = drawn.unit == "ratio" and limit <= 1
+    return not share and limit > ABOVE * highest > 0
 
 
 def _axes(frame: Frame, unit: str) -> list[str]:

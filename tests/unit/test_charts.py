@@ -95,12 +95,16 @@ def test_the_words_give_the_figures_of_the_picture() -> None:
 
 
 def test_a_limit_is_drawn_and_named_and_one_far_above_is_named_alone() -> None:
-    near, far = (series("CPU", "ratio", daily(0.4, 0.5), limit) for limit in (0.6, 60.0))
+    near, far = (series("answers", "seconds", daily(0.4, 0.5), limit) for limit in (2.0, 60.0))
 
-    assert texts(near)[-1] == "limit 60 %"
-    assert texts(far)[-1] == "limit 6000 %, above this picture ↑"
+    assert texts(near)[-1] == "limit 2 s"
+    assert texts(far)[-1] == "limit 60 s, above this picture ↑"
     dotted = [[each.get("stroke-dasharray") for each in picture(drawn).iter("line")] for drawn in (near, far)]
     assert [each.count("2 3") for each in dotted] == [1, 0]
+
+
+def test_the_limit_of_a_share_is_drawn_however_far_above_it_is() -> None:
+    assert texts(series("CPU", "ratio", daily(0.001, 0.002), 0.6))[-1] == "limit 60 %"
 
 
 def test_a_line_is_drawn_from_zero_and_a_forecast_with_dashes() -> None:

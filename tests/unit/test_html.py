@@ -208,7 +208,7 @@ def test_a_picture_stands_in_the_details_and_those_of_capacity_in_the_head(page:
     assert "<p>CPU reaches 0.6 ratio: in 41 days</p>" in head
     for place in (head, rows(page)["FINE-A-01"]["log"]):
         assert place.count("<svg ") == place.count("</svg>") == 1
-        assert "limit 60 %, above this picture" in place
+        assert "limit 60 %" in place
         assert 100 < place.count(" L") < MOST_POINTS
     assert "<svg" not in rows(page)["BAD-HOSTILE-01"]["log"]
 

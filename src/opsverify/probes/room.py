@@ -121,7 +121,7 @@ def parse_index(told: Any, nodes: Any, index: str) -> Kept:
         raise UnansweredError(f"no sizes in bytes: {str(told)[:200]!r}, {str(nodes)[:200]!r}") from None
     if not data:
         raise UnansweredError("no node tells what its filesystem has left")
-    return Kept(index, total, by_day, Space("elasticsearch", f"{len(data)} data nodes", left))
+    return Kept(index, total, by_day, Space("elasticsearch", f"{len(data)} data node{'s' * (len(data) != 1)}", left))
 
 
 def outermost(folders: Iterable[str]) -> list[str]:
