@@ -104,6 +104,9 @@ def up() -> None:
     if not state.CA.exists() and _volumes():
         with step("Removing volumes of a lab whose keys are gone"):
             _remove_all()
+    if not _volumes():  # somebody pruned them: what was handed out and seeded there is gone as well
+        for each in (APPLIED, SEEDED):
+            each.unlink(missing_ok=True)
     _drop_beside()
     changed = state.make()
     documents.ensure(STATE / "documents", datetime.now(UTC))
