@@ -14,7 +14,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from lab import alerts, changes, deliver, disk, documents, engine, history, images, load, logs, past, state
+from lab import (
+    alerts,
+    changes,
+    deliver,
+    disk,
+    documents,
+    engine,
+    history,
+    images,
+    load,
+    logs,
+    monitoring,
+    past,
+    state,
+)
 from lab.settings import (
     COMPOSE_FILE,
     LAB,
@@ -139,6 +153,7 @@ def _make_past() -> None:
             for result in [pool.submit(make) for make in work.values()]:
                 result.result()
             wait()
+            monitoring.settle()
     if unused or not BASELINE.exists():  # last, on a machine that is quiet again
         with step("Measuring the performance baseline"):
             _take_baseline()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
-from lab import engine, history
+from lab import engine, history, monitoring
 from lab.faults.core import file_edited, wait_healthy, wait_until
-from lab.settings import ports, run
+from lab.settings import run
 
 PROMETHEUS_YML, RULES_YML = "/etc/prometheus/prometheus.yml", "/etc/prometheus/rules.yml"
 ALERTMANAGER_YML = "/etc/alertmanager/alertmanager.yml"
@@ -39,7 +35,7 @@ def remember(
         database_daily=database_daily,
     )
     wait_healthy("prometheus")
-    _wait_for_alerts()
+    monitoring.settle()
 
 
 def forget() -> None:
@@ -47,48 +43,8 @@ def forget() -> None:
     remember()
 
 
-def _wait_for_alerts() -> None:
-    """Wait until the rules are evaluated, the targets scraped, and the alert that always fires has arrived."""
-    wait_until(lambda: set(_healths("tokenswap")) == {"ok"}, "the rules evaluated")
-    wait_until(_up, "all targets up")
-    wait_until(lambda: "Watchdog" in _alerts(), "the watchdog in Alertmanager")
-
-
-def _asked(port: str, path: str) -> Any:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports()[port]}{path}", timeout=10) as answer:
-            return json.load(answer)
-    except (OSError, urllib.error.HTTPError, ValueError):
-        return {}
-
-
-def targets(job: str = "") -> list[dict[str, Any]]:
-    """The active targets of Prometheus (of one job), as it tells them."""
-    found = _asked("PROMETHEUS", "/api/v1/targets").get("data", {}).get("activeTargets", [])
-    return [each for each in found if job in ("", each["labels"]["job"])]
-
-
-def _up(job: str = "", instance: str = "") -> bool:
-    """Whether all targets (of one job) are up, and are this instance."""
-    found = targets(job)
-    return bool(found) and all(
-        each["health"] == "up" and instance in ("", each["labels"]["instance"]) for each in found
-    )
-
-
-def _rules() -> list[tuple[str, dict[str, Any]]]:
-    """Every rule with the name of its group."""
-    groups = _asked("PROMETHEUS", "/api/v1/rules").get("data", {}).get("groups", [])
-    return [(group["name"], rule) for group in groups for rule in group["rules"]]
-
-
 def _healths(group: str) -> list[str]:
-    return [rule["health"] for name, rule in _rules() if name == group]
-
-
-def _alerts() -> set[str]:
-    """The names of the alerts that Alertmanager has."""
-    return {each["labels"]["alertname"] for each in _asked("ALERTMANAGER", "/api/v2/alerts") or []}
+    return [rule["health"] for name, rule in monitoring.rules() if name == group]
 
 
 @contextlib.contextmanager
@@ -96,9 +52,9 @@ def scrapes_itself() -> Iterator[None]:
     """The job of the API scrapes Prometheus, as the monitoring manual's configuration has it."""
     job = "tokenswap-api"
     with file_edited("prometheus", PROMETHEUS_YML, API_TARGET, 'targets: ["localhost:9090"]', RELOAD):
-        wait_until(lambda: _up(job, "localhost:9090"), "the job scrapes Prometheus")
+        wait_until(lambda: monitoring.up(job, "localhost:9090"), "the job scrapes Prometheus")
         yield
-    wait_until(lambda: _up(job, f"{job}:3000"), "the job scrapes the API")
+    wait_until(lambda: monitoring.up(job, f"{job}:3000"), "the job scrapes the API")
 
 
 @contextlib.contextmanager
@@ -130,7 +86,7 @@ def scrapes_fail(service: str, job: str) -> Iterator[None]:
     finally:
         run(["docker", "unpause", container])
         wait_healthy(service)
-        wait_until(lambda: _up(job), f"{job} is scraped")
+        wait_until(lambda: monitoring.up(job), f"{job} is scraped")
 
 
 @contextlib.contextmanager
@@ -139,7 +95,7 @@ def scrape_missed(service: str, job: str) -> Iterator[None]:
     container = engine.container_id(service)
     run(["docker", "pause", container])
     try:
-        wait_until(lambda: not _up(job), f"a scrape of {job} failed")
+        wait_until(lambda: not monitoring.up(job), f"a scrape of {job} failed")
     finally:
         run(["docker", "unpause", container])
     try:
@@ -161,12 +117,12 @@ def rules_edited(old: str, new: str, health: str = "ok") -> Iterator[None]:
 def _reloaded(text: str) -> bool:
     """Whether the rules show what was written (a word of it: Prometheus writes expressions in a way of its own)."""
     word = text.rsplit(maxsplit=1)[-1].strip('"')
-    return any(word in (name, rule["name"]) or word in rule["query"] for name, rule in _rules())
+    return any(word in (name, rule["name"]) or word in rule["query"] for name, rule in monitoring.rules())
 
 
 def _evaluated() -> set[str]:
     """The healths of the rules that are evaluated every few seconds, once none is waiting."""
-    found = {rule["health"] for name, rule in _rules() if name != "capacity"}
+    found = {rule["health"] for name, rule in monitoring.rules() if name != "capacity"}
     return set() if "unknown" in found else found
 
 
@@ -203,7 +159,7 @@ def alertmanager_edited(*changes: tuple[str, str], failing: bool = False) -> Ite
 
 def _loaded() -> str:
     """The configuration that Alertmanager runs with, as it tells it."""
-    return str(_asked("ALERTMANAGER", "/api/v2/status").get("config", {}).get("original", ""))
+    return str(monitoring.asked("ALERTMANAGER", "/api/v2/status").get("config", {}).get("original", ""))
 
 
 @contextlib.contextmanager
@@ -237,7 +193,7 @@ def prometheus_stopped() -> Iterator[None]:
         with _stopped("prometheus"):
             yield
     finally:
-        _wait_for_alerts()
+        monitoring.settle()
 
 
 @contextlib.contextmanager
