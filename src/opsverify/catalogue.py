@@ -118,7 +118,6 @@ class Requirement(Strict):
     remedy_zh: Text
     target: Annotated[list[TargetKind], BeforeValidator(_as_list), Field(min_length=1)]
     stand_in: bool = False
-    planned: bool = False
     limits: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], LimitEntry] = Field(
         default_factory=dict
     )
@@ -290,20 +289,16 @@ def check_coverage(catalogue: Catalogue, claimed: Mapping[str, list[Claim]]) -> 
     """Hold catalogue and checks against each other, both ways.
 
     Raises:
-        UsageError: a check without a requirement, a requirement without a check (on one of its kinds of target), a
-            ``planned`` one with one, or one with two.
+        UsageError: a check without a requirement, a requirement without a check (on one of its kinds of target), or one
+            with two.
     """
     for name, made in claimed.items():
         if name not in catalogue:
             raise UsageError(f"{made[0].place}: requirement {name!r} is not in the catalogue")
-        if catalogue[name].planned:
-            raise UsageError(f"{made[0].place}: {name} is marked planned in the catalogue but has a check")
         _one_check_for_each_kind(catalogue[name], made)
     for requirement in catalogue.values():
-        if not requirement.planned and requirement.id not in claimed:
-            raise UsageError(
-                f"checks/{requirement.chapter}/requirements.toml: {requirement.id} has no check and is not planned"
-            )
+        if requirement.id not in claimed:
+            raise UsageError(f"checks/{requirement.chapter}/requirements.toml: {requirement.id} has no check")
 
 
 def _one_check_for_each_kind(requirement: Requirement, made: Iterable[Claim]) -> None:

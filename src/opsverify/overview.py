@@ -22,7 +22,6 @@ from opsverify.summary import (
     in_state,
     number,
     observations,
-    planned,
     sentence,
     visible,
 )
@@ -58,7 +57,6 @@ def overview(document: Document) -> str:
             _errors(document),
             _counts(document),
             _capacity(document),
-            _planned(document),
         )
         if part
     )
@@ -247,19 +245,3 @@ def _matrix(caption: str, entries: list[Entry], key: str, names: list[str]) -> s
         f'<table class="matrix"><caption>{caption}</caption><thead><tr><td></td>{head}'
         f'<th scope="col">all<br>合计</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
-
-
-def _planned(document: Document) -> str:
-    rows = planned(document)
-    if not rows:
-        return ""
-    by_chapter: dict[str, list[str]] = {}
-    for row in rows:
-        by_chapter.setdefault(row["chapter"], []).append(f"{row['requirement']} {row['title']}")
-    items = "".join(
-        f"<dt>{safe(chapter)} {CHINESE.get(chapter, '')} ({len(names)})</dt><dd>{safe('; '.join(names))}</dd>"
-        for chapter, names in by_chapter.items()
-    )
-    of = len(document["coverage"])
-    title = f"{len(rows)} of {of} requirements of the manual are not covered by a check yet"
-    return f'<details class="planned"><summary>{title} 尚无检查</summary><dl>{items}</dl></details>'

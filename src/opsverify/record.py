@@ -228,7 +228,6 @@ def coverage(run: Run, entries: Sequence[Entry]) -> list[dict[str, Any]]:
                 "chapter": requirement.chapter,
                 "manual": requirement.heading,
                 "severity": requirement.severity,
-                "coverage": "planned" if requirement.planned else "covered",
                 "limits": [
                     {"name": each.name, "expected": str(each), "unit": each.unit, "origin": each.origin}
                     for each in run.catalogue.limits(requirement.id)

@@ -104,19 +104,18 @@ class Run:
         return self.loaded.profile
 
     def population(self) -> list[Subject]:
-        """Every requirement that is covered, on every target of the profile that it applies to.
+        """Every requirement, on every target of the profile that it applies to.
 
         A requirement whose targets the profile does not have stands here with the target ``none``: it has to
         be declared not applicable, it cannot fall out of sight.
         """
         found: list[Subject] = []
         for requirement in self.catalogue.values():
-            if not requirement.planned:
-                kinds = requirement.target_kinds
-                if requirement.stand_in:
-                    kinds = next(((kind,) for kind in kinds if self.profile.names(kind)), kinds)
-                mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
-                found += mine or [Subject(requirement.id, kinds[0], "none")]
+            kinds = requirement.target_kinds
+            if requirement.stand_in:
+                kinds = next(((kind,) for kind in kinds if self.profile.names(kind)), kinds)
+            mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
+            found += mine or [Subject(requirement.id, kinds[0], "none")]
         return found
 
     def channel(self, kind: str, name: str) -> Any:
