@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import ssl
 import threading
@@ -23,6 +24,7 @@ from hypothesis import HealthCheck, settings
 
 from opsverify import targets
 from opsverify.catalogue import Catalogue, load
+from opsverify.channels.scratch import ENDING
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.judgement import Limits
 from opsverify.redaction import Redactor
@@ -258,3 +260,15 @@ def green(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def project(tmp_path: Path) -> Project:
     """A project with a single check, to be spoilt."""
     return single(tmp_path)
+
+
+@pytest.fixture
+def signals_heard() -> Iterator[None]:
+    """Signals to end are heard, also where whoever started the tests has them ignored (nohup, a job of a script)."""
+    fresh = {each: signal.default_int_handler if each is signal.SIGINT else signal.SIG_DFL for each in ENDING}
+    before = {each: signal.signal(each, handler) for each, handler in fresh.items()}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

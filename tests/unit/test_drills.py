@@ -176,9 +176,9 @@ def test_a_table_that_was_not_restored_is_named_with_its_counts(limits_of: Limit
     assert "swap.users: in the backup 200, restored 3, live, about 210" in str(finding)
 
 
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whoever_ends_a_drill_twice_does_not_end_its_cleaning_up(told: signal.Signals) -> None:
-    before = {each: signal.getsignal(each) for each in ENDING}
     cleaned_up = []
 
     def held() -> None:
@@ -191,17 +191,14 @@ def test_whoever_ends_a_drill_twice_does_not_end_its_cleaning_up(told: signal.Si
                     os.kill(os.getpid(), each)
                 cleaned_up.append(True)
 
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            held()
-        for each in ENDING:  # nor its last words
-            os.kill(os.getpid(), each)
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    with pytest.raises(KeyboardInterrupt):
+        held()
+    for each in ENDING:  # nor its last words
+        os.kill(os.getpid(), each)
     assert cleaned_up
 
 
+@pytest.mark.usefixtures("signals_heard")
 def test_a_drill_that_nobody_ended_leaves_signals_as_they_were() -> None:
     before = [signal.getsignal(each) for each in ENDING]
     with drill_module._ends_in_order():

@@ -346,6 +346,7 @@ def test_a_container_that_gives_no_folder_is_removed(
     assert log.read_text(encoding="utf-8").splitlines()[-1].startswith("rm -f -v opsv-drill-")
 
 
+@pytest.mark.usefixtures("signals_heard")
 def test_signals_wait_until_a_container_is_known_and_until_it_is_gone(
     folder: Path, transcript: Transcript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
