@@ -136,32 +136,38 @@ def base_backup_gone() -> contextlib.AbstractContextManager[None]:
 
 def base_backup_aged(days: float) -> contextlib.AbstractContextManager[None]:
     """The newest base backup was made so many days ago, by its name."""
-    script = f"""
-        set -e
-        cd /backup
-        newest=$(ls base | tail -1)
-        mv base base.saved
-        mkdir base && chgrp --reference=. base && chmod 2750 base
-        cp -a base.saved/$newest base/base_$(date -u -d "-{int(days * 24)} hours" +%Y%m%d_%H%M%S)
-    """
-    return on_node(script, "rm -rf /backup/base && mv /backup/base.saved /backup/base")
+    return _base_backup_alone(f'-d "{_ago(days)}"')
 
 
 def base_backup_renamed(days: float) -> contextlib.AbstractContextManager[None]:
     """The newest base backup has a new name, and was made so many days ago."""
+    return _base_backup_alone(
+        "",
+        f"""
+        cd base/*
+        made=$(date -u -d "{_ago(days)}" "+%Y-%m-%d %H:%M:%S")
+        sed -E '/"backup_label"/s/(Modified": ")[^"]*/\\1'"$made GMT/" backup_manifest | head -n -1 > /run/manifest
+        printf '"Manifest-Checksum": "%s"}}\\n' $(sha256sum < /run/manifest | cut -d ' ' -f 1) >> /run/manifest
+        cat /run/manifest > backup_manifest
+        rm /run/manifest
+        """,
+    )
+
+
+def _ago(days: float) -> str:
+    return f"-{int(days * 24)} hours"
+
+
+def _base_backup_alone(when: str, then: str = "") -> contextlib.AbstractContextManager[None]:
+    """The newest base backup is the only one, named after a moment that ``when`` gives to date; then more is done."""
     script = f"""
         set -e
         cd /backup
         newest=$(ls base | tail -1)
         mv base base.saved
         mkdir base && chgrp --reference=. base && chmod 2750 base
-        cp -a base.saved/$newest base/base_$(date -u +%Y%m%d_%H%M%S)
-        cd base/*
-        made=$(date -u -d "-{int(days * 24)} hours" "+%Y-%m-%d %H:%M:%S")
-        sed -E '/"backup_label"/s/(Modified": ")[^"]*/\\1'"$made GMT/" backup_manifest | head -n -1 > /run/manifest
-        printf '"Manifest-Checksum": "%s"}}\\n' $(sha256sum < /run/manifest | cut -d ' ' -f 1) >> /run/manifest
-        cat /run/manifest > backup_manifest
-        rm /run/manifest
+        cp -a base.saved/$newest base/base_$(date -u {when} +%Y%m%d_%H%M%S)
+        {then}
     """
     return on_node(script, "rm -rf /backup/base && mv /backup/base.saved /backup/base")
 

@@ -28,11 +28,11 @@ from opsverify.rules import patches
 LimitsOf = Callable[[str], Limits]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECURITY = Archive(
-    "http://security.debian.org/debian-security bookworm-security/main amd64 Packages",
+    "http://security.example.org/debian-security bookworm-security/main amd64 Packages",
     "Debian-Security",
     codename="bookworm-security",
 )
-OTHER = Archive("http://deb.debian.org/debian bookworm/main amd64 Packages", "Debian", "stable")
+OTHER = Archive("http://mirror.example.org/debian bookworm/main amd64 Packages", "Debian", "stable")
 NAMES = {"libc6:amd64": False, "tzdata": False, "tini": False, "zlib1g:amd64": True}
 TABLE = """tool:
   Installed: 1.0

@@ -67,13 +67,12 @@ def vacuums(followed: Followed, journal: Journal) -> tuple[tuple[Deleter, ...], 
     """
     found: list[Deleter] = []
     elsewhere = 0
-    for ran in followed.ran:
-        for way in (way for stage in ran.stages for way in stage.ways if way):
-            at = next((i for i, each in enumerate(way) if posixpath.basename(each) == "journalctl"), None)
-            if at is not None:
-                deleters = _vacuum(ran.where, way[at:], journal)
-                elsewhere += not deleters
-                found += deleters
+    for where, way in followed.ways():
+        at = next((i for i, each in enumerate(way) if posixpath.basename(each) == "journalctl"), None)
+        if at is not None:
+            deleters = _vacuum(where, way[at:], journal)
+            elsewhere += not deleters
+            found += deleters
     return tuple(dict.fromkeys((*found, *not_followed(followed)))), elsewhere
 
 

@@ -284,7 +284,7 @@ def _followed(host: Host, jobs: Sequence[Job], etc: Mapping[str, str]) -> tuple[
 def logrotate_runs(followed: Followed) -> dict[str, bool]:
     """The configurations that commands give to logrotate, and whether it is made to rotate at every run."""
     named: dict[str, bool] = {}
-    for way in (way for ran in followed.ran for stage in ran.stages for way in stage.ways):
+    for _, way in followed.ways():
         at = next((i for i, each in enumerate(way) if posixpath.basename(each) == "logrotate"), None)
         if at is None or (at and way[0] in (*PRINTERS, *HANDLERS)):
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,3 +66,9 @@ class Followed:
     fed: tuple[Ran, ...]
     doubts: tuple[tuple[str, str], ...]
     foreign: Mapping[str, str]
+
+    def ways(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The words of every command that is run, each with where it stands."""
+        for ran in self.ran:
+            for stage in ran.stages:
+                yield from ((ran.where, way) for way in stage.ways if way)

@@ -21,16 +21,15 @@ def index_deletions(followed: Followed, index: str) -> tuple[tuple[Deleter, ...]
     """
     found: list[Deleter] = []
     elsewhere = 0
-    for ran in followed.ran:
-        for way in (way for stage in ran.stages for way in stage.ways if way):
-            names = {posixpath.basename(each) for each in way}
-            text = " ".join(way)
-            if names & {"curator", "curator_cli", "es_repo_mgr"}:
-                found.append(Deleter(ran.where, shown(text), None, "what curator deletes is not read"))
-            elif names & CLIENTS and (re.search(r"(^|[\s=X])['\"]?DELETE\b", text) or DELETING.search(text)):
-                deleter = _request(ran.where, way, index.rstrip("*"))
-                elsewhere += deleter is None
-                found += [deleter] if deleter else []
+    for where, way in followed.ways():
+        names = {posixpath.basename(each) for each in way}
+        text = " ".join(way)
+        if names & {"curator", "curator_cli", "es_repo_mgr"}:
+            found.append(Deleter(where, shown(text), None, "what curator deletes is not read"))
+        elif names & CLIENTS and (re.search(r"(^|[\s=X])['\"]?DELETE\b", text) or DELETING.search(text)):
+            deleter = _request(where, way, index.rstrip("*"))
+            elsewhere += deleter is None
+            found += [deleter] if deleter else []
     return tuple(dict.fromkeys((*found, *not_followed(followed)))), elsewhere
 
 
