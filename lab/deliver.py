@@ -11,7 +11,7 @@ from lab import images, logs, state
 from lab.settings import LINKS, PROJECT, run
 
 # User and group numbers, as the Dockerfiles set them.
-ROOT, API, POSTGRES, REDIS, NOBODY = 0, 2300, 2432, 2379, 65534
+ROOT, API, POSTGRES, REDIS, EXPORTER, NOBODY = 0, 2300, 2432, 2379, 909, 65534
 SSL_CERT, BACKUP_READERS, ADM, COPIER = 2443, 2600, 4, 2700
 
 
@@ -146,11 +146,15 @@ def secrets() -> list[Item]:
         Item("pg-secrets", "server.key", (state.CA / "postgres.key").read_bytes(), 0o400, POSTGRES, POSTGRES),
         Item("pg-secrets", "ca.crt", root_ca, 0o400, POSTGRES, POSTGRES),
         Item("pg-secrets", "replica.pgpass", pgpass(("replication", "replica")), 0o400, POSTGRES, POSTGRES),
+        Item("exporter-secrets", "", None, 0o500, EXPORTER, EXPORTER),
+        Item("exporter-secrets", "ca.crt", root_ca, 0o400, EXPORTER, EXPORTER),
+        Item("exporter-secrets", "password", text("postgres_metrics"), 0o400, EXPORTER, EXPORTER),
         Item("redis-etc", "users.acl", _acl().encode(), 0o600, REDIS, REDIS),
         Item("stand-in-tls", "", None, 0o500, NOBODY, NOBODY),
+        Item("stand-in-tls", "grafana_viewer", text("grafana_viewer"), 0o400, NOBODY, NOBODY),
         *(item for name in LINKS for item in link_certificate(name)),
     ]
-    for role in ("tokenswap", "ops_verify", "ops_managed", "backup", "replica"):
+    for role in ("tokenswap", "ops_verify", "ops_managed", "backup", "replica", "metrics"):
         items.append(Item("pg-secrets", role, text(f"postgres_{role}"), 0o400, POSTGRES, POSTGRES))
     return items
 

@@ -1,4 +1,4 @@
-"""What the lab's invented people keep on file: a roster, attestations and the files that bear them out.
+"""What the lab's invented people keep on file: roster, attestations and what bears them out, incidents, manuals.
 
 Everything is relative to today, so the files are written anew when they are older than a day.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -154,10 +155,98 @@ NPM_AUDIT: dict[str, Any] = {
 MADE_BY_MACHINES = {"BP-SEC-01": ("json", json.dumps(NPM_AUDIT, indent=2) + "\n")}
 
 
+# What the invented people answered: one critical alert and one warning, with every step of the manual.
+INCIDENTS = {
+    "INC-LAB-1": """\
+id = "INC-LAB-1"
+severity = "critical"
+alert = "APIDown"
+labels = {{ service = "tokenswap-api" }}
+started = {0:%Y-%m-%dT08:00:00Z}
+ended = {0:%Y-%m-%dT08:40:00Z}
+acknowledged = {{ by = "Tomasz Wieczorek", at = {0:%Y-%m-%dT08:03:00Z} }}
+impact = {{ services = "tokenswap-api", users = "all, for half an hour", data = "none" }}
+plan = {{ name = "The API does not answer", by = "Tomasz Wieczorek", at = {0:%Y-%m-%dT08:05:00Z} }}
+notified = [{{ team = "support", at = {0:%Y-%m-%dT08:08:00Z} }}, {{ team = "security", at = {0:%Y-%m-%dT08:09:00Z} }}]
+root_cause = "A deployment left the configuration of the database behind."
+
+[[timeline]]
+at = {0:%Y-%m-%dT08:00:00Z}
+by = "Alertmanager"
+what = "APIDown fires"
+
+[[timeline]]
+at = {0:%Y-%m-%dT08:03:00Z}
+by = "Tomasz Wieczorek"
+what = "takes it on"
+
+[[timeline]]
+at = {0:%Y-%m-%dT08:40:00Z}
+by = "Tomasz Wieczorek"
+what = "the API answers again, seen by the health page"
+""",
+    "INC-LAB-2": """\
+id = "INC-LAB-2"
+severity = "warning"
+alert = "SlowResponseTime"
+labels = {{ service = "tokenswap-api" }}
+started = {1:%Y-%m-%dT14:00:00Z}
+ended = {1:%Y-%m-%dT15:10:00Z}
+acknowledged = {{ by = "Aylin Demir", at = {1:%Y-%m-%dT14:20:00Z} }}
+root_cause = "A report without an index read the whole table of swaps."
+prevention = "Reports run on the replica."
+
+[[fixes]]
+what = "add the index"
+owner = "Aylin Demir"
+due = {1:%Y-%m-%d}
+""",
+}
+
+# The operations manual as the lab keeps it: read over today; and the two that it links to, which the project has not.
+MANUAL = LAB.parent / "manual" / "operations-manual.zh.md"
+LINKED = {
+    "monitoring.md": """\
+# 监控手册
+
+## 监控架构和指标
+Prometheus 抓取 tokenswap-api 与 node-exporter 的指标，blackbox 从外部访问健康页面。
+
+## Grafana 仪表板配置
+仪表板按服务划分，数据源为 Prometheus。
+
+## 告警规则和通知
+规则见 `lab/images/prometheus/rules.yml`，由 Alertmanager 通知值班人员。
+
+## 性能监控和链路追踪
+P95 响应时间取自直方图指标；链路追踪按服务名查询。
+""",
+    "maintenance.md": """\
+# 维护手册
+
+## 日常维护流程
+每日执行 `daily_health_check.sh`，每周执行 `security_audit.sh`。
+
+## 备份和恢复策略
+每晚 `nightly_backup.sh`，保留 95 天，并推送到异地；恢复用 `make restore-drill` 演练。
+
+## 故障排除指南
+先运行 `make verify`，按失败项的处理建议逐条处理。
+
+## 升级和迁移流程
+用 `deploy.sh` 更新服务；健康检查失败时由 `rollback.sh` 回退到上一镜像。
+""",
+}
+
+
 def ensure(folder: Path, now: datetime) -> None:
     """Write the documents unless they are there, whole and less than a day old."""
     written = folder / "attestations.toml"  # the last one to be written
-    if not all(each.exists() for each in (written, folder / "roster.toml", folder / "accepted.toml")):
+    others = (
+        *("roster.toml", "accepted.toml", MANUAL.name, *LINKED),
+        *(f"incidents/{name}.toml" for name in INCIDENTS),
+    )
+    if not all(each.exists() for each in (written, *(folder / name for name in others))):
         write(folder, now)
         return
     text = written.read_text(encoding="utf-8")
@@ -190,6 +279,11 @@ def write(folder: Path, now: datetime, checks: Path = CHECKS) -> None:
                 sha256=hashlib.sha256(artefact.read_bytes()).hexdigest(),
             )
         )
+    (folder / "incidents").mkdir(exist_ok=True)
+    for name, text in INCIDENTS.items():
+        told = text.format(now - timedelta(days=6), now - timedelta(days=12))
+        (folder / "incidents" / f"{name}.toml").write_text(told, encoding="utf-8")
+    _write_manuals(folder, now)
     (folder / "accepted.toml").write_text("# Findings of audits that the lab lives with: none.\n", encoding="utf-8")
     (folder / "attestations.toml").write_text("".join(entries), encoding="utf-8")
 
@@ -209,3 +303,10 @@ def _shifts(now: datetime) -> list[str]:
             person = ROTATION[(turn + 1) % len(ROTATION)]
             shifts.append(SHIFT.format(person=person, duty="weekday", start=start, end=end))
     return shifts
+
+
+def _write_manuals(folder: Path, now: datetime) -> None:
+    day = f"{now.year}年{now.month}月{now.day}日"
+    text = re.sub(r"(?<=最后更新时间: )\d+年\d+月\d+日", day, MANUAL.read_text(encoding="utf-8"))
+    for name, content in {MANUAL.name: text, **LINKED}.items():
+        (folder / name).write_text(content, encoding="utf-8")

@@ -37,6 +37,8 @@ DENSE = {
     "up",
 }
 GAP_ENDED = 6 * 3600
+LINE = 125_000_000  # bytes a second that the interface carries by the lab's profile
+FAILED, DROPPED = "alertmanager_notifications_failed_total", "prometheus_notifications_dropped_total"
 PAST = STATE / "past.om"
 VOLUME = f"{PROJECT}_prometheus-data"
 LABELS = {
@@ -105,10 +107,16 @@ def query(expression: str, at: int | None = None) -> list[dict[str, object]]:
 
 
 def is_complete() -> bool:
-    """Whether each three hours of the last 40 days have samples (so also: whether the lab has not slept long)."""
+    """Whether each three hours of the last 40 days have samples, and all of the last hour (the lab has not slept)."""
     windows = "count_over_time((count_over_time(node_memory_MemTotal_bytes{instance='node:9100'}[3h]) > 0)[40d:3h])"
-    found = query(windows)
-    return bool(found) and float(found[0]["value"][1]) >= 319  # type: ignore[index]
+    latest = f"count_over_time({FAILED}{{integration='webhook'}}[1h])"
+    return value(windows) >= 319 and value(latest) >= 0.95 * 3600 / SCRAPE
+
+
+def value(expression: str) -> float:
+    """The value of the first sample of a query; 0 where there is none."""
+    found = query(expression)
+    return float(found[0]["value"][1]) if found else 0.0  # type: ignore[index]
 
 
 def _scrape() -> Live:
@@ -148,11 +156,21 @@ def _busy(mean: float, end: int) -> Shape:
     return shape
 
 
+def _line(share: float, end: int) -> Shape:
+    """Bytes a second of a line of 1000 Mbit/s with a daily rhythm; half an hour nine hours ago it was full."""
+    burst = end - 9 * 3600
+
+    def shape(at: int) -> float:
+        return LINE if burst <= at < burst + 1800 else LINE * share * (1 + 0.02 * _wave(at))
+
+    return shape
+
+
 def _constant(value: float) -> Shape:
     return lambda _: value
 
 
-def _host(live: Live, end: int, cpu: float, memory: float) -> Iterator[Series]:
+def _host(live: Live, end: int, cpu: float, memory: float, network: float) -> Iterator[Series]:
     busy = _busy(cpu, end)
     total = next(value for name, value in live.items() if name.startswith("node_memory_MemTotal_bytes"))
     for name, value in live.items():
@@ -180,7 +198,7 @@ def _host(live: Live, end: int, cpu: float, memory: float) -> Iterator[Series]:
             family in ("node_network_receive_bytes_total", "node_network_transmit_bytes_total")
             and 'device="eth0"' in name
         ):
-            yield Series(name, value, lambda at: 180_000 * (1.2 + _wave(at)), True)
+            yield Series(name, value, _line(network, end), True)
 
 
 def _api(live: Live, end: int, heap_growth: float) -> Iterator[Series]:
@@ -223,7 +241,18 @@ def _api(live: Live, end: int, heap_growth: float) -> Iterator[Series]:
         )
 
 
-def _containers(database_bytes: float, end: int) -> Iterator[Series]:
+def _database(size: float, daily: float, end: int) -> Iterator[Series]:
+    """The size of the database, which grew by so many bytes a day.
+
+    Where it is smaller now than that comes to, it grew from its size of now on, and was cleaned up just this moment.
+    """
+    name = _name("pg_database_size_bytes", 'datname="tokenswap",server="postgres:5432"', "postgres", "postgres:9187")
+    start = size - DAYS * daily
+    start = start if start >= 0 else size
+    yield Series(name, size, lambda at: start + (DAYS - (end - at) / 86400) * daily, False)
+
+
+def _containers() -> Iterator[Series]:
     for service in SERVICES:
         labels = f'container_label_com_docker_compose_service="{service}",name="{service}"'
         used = MEMORY_MB.get(service, 30) * 1024 * 1024
@@ -231,18 +260,25 @@ def _containers(database_bytes: float, end: int) -> Iterator[Series]:
         yield Series(memory, used, lambda at, used=used: used * (1 + 0.06 * _wave(at)), False)  # type: ignore[misc]
         cpu = _name("container_cpu_usage_seconds_total", labels, "cadvisor", "node:8080")
         yield Series(cpu, DAYS * 86400 * 0.03, lambda at: 0.03 * (1 + 0.4 * _wave(at)), True)
-    size = _name("pg_database_size_bytes", 'datname="tokenswap"', "postgres", "postgres:9187")
-    daily = 24 * 1024
-    yield Series(size, database_bytes, lambda at: database_bytes - (end - at) / 86400 * daily, False)
 
 
 def _reachable() -> Iterator[Series]:
     """Everything was up, all the time."""
     outside = ("outside", f"https://{SERVER_NAME}/health")
-    others = (("prometheus", "localhost:9090"), ("alertmanager", "alertmanager:9093"))
+    others = (("prometheus", "localhost:9090"), ("alertmanager", "alertmanager:9093"), ("postgres", "postgres:9187"))
     for job, instance in (*LABELS.values(), *others, outside):
         yield Series(_name("up", "", job, instance), 1, _constant(1), False)
     yield Series(_name("probe_success", "", *outside), 1, _constant(1), False)
+
+
+def _delivered() -> Iterator[Series]:
+    """No notification got lost. What Alertmanager counted until now it counted before all of this."""
+    code = "import urllib.request as u; print(u.urlopen('http://alertmanager:9093/metrics', timeout=5).read().decode())"
+    told = engine.inside("stand-ins", "python3", "-c", code)
+    for labels, value in re.findall(rf"^{FAILED}\{{(.*)\}} (\S+)$", told, re.MULTILINE):
+        name = _name(FAILED, labels, "alertmanager", "alertmanager:9093")
+        yield Series(name, float(value), _constant(0), True)
+    yield Series(_name(DROPPED, "", "prometheus", "localhost:9090"), 0, _constant(0), True)
 
 
 def _moments(end: int, dense: bool) -> list[int]:
@@ -276,11 +312,19 @@ def _write(every: list[Series], end: int, gap_minutes: int) -> None:
     PAST.chmod(0o644)  # promtool runs as Prometheus' own user
 
 
-def backfill(cpu: float = 0.35, memory: float = 0.45, gap_minutes: int = 0, heap_growth: float = 0.0) -> None:
+def backfill(
+    cpu: float = 0.35,
+    memory: float = 0.45,
+    gap_minutes: int = 0,
+    heap_growth: float = 0.0,
+    network: float = 0.02,
+    database_daily: float = 24 * 1024,
+) -> None:
     """Replace Prometheus' data by a made-up past.
 
-    With this mean CPU and memory use; with a gap of so many minutes in the API's series, six hours ago; and with a heap
-    of the API whose floor grew by this share a day to what it is now.
+    With this mean use of CPU, memory and network; with a gap of so many minutes in the API's series, six hours ago;
+    with a heap of the API whose floor grew by this share a day to what it is now; and with a database that grew by so
+    many bytes a day.
     """
     live = _scrape()
     size = engine.inside("postgres", "psql", "-XAtqc", "SELECT pg_database_size('tokenswap')", user="postgres").strip()
@@ -288,10 +332,12 @@ def backfill(cpu: float = 0.35, memory: float = 0.45, gap_minutes: int = 0, heap
         raise Problem("the node exporter, the API and PostgreSQL must run before Prometheus can be given a past")
     end = now()
     every = [
-        *_host(live, end, cpu, memory),
+        *_host(live, end, cpu, memory, network),
         *_api(live, end, heap_growth),
-        *_containers(float(size), end),
+        *_containers(),
+        *_database(float(size), database_daily, end),
         *_reachable(),
+        *_delivered(),
     ]
     _write(every, end, gap_minutes)
     container = engine.container_id("prometheus")

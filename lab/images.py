@@ -17,6 +17,7 @@ from lab.settings import IMAGES, SERVICES, run, step
 DEBIAN = "debian:bookworm-slim"
 OURS_LABEL = "opsverify.lab"
 INPUTS_LABEL = "opsverify.lab.inputs"
+PREVIOUS = "previous"
 PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -31,8 +32,22 @@ def tag(name: str) -> str:
 
 def image_ids() -> dict[str, str]:
     """Image id by service: what runs when Compose is brought up now."""
-    lines = run(["docker", "images", "--no-trunc", "--format", "{{.Repository}} {{.ID}}", tag("*")]).stdout.split("\n")
+    shown = ["--no-trunc", "--format", "{{.Repository}} {{.ID}}"]
+    lines = run(["docker", "images", *shown, f"{tag('*')}:latest"]).stdout.split("\n")
     return dict(line.split() for line in lines if line)
+
+
+def previous(name: str) -> str:
+    """The id of the image that a service ran before, by its tag ``previous``: what a rollback goes back to.
+
+    Where there never was one it is made: the same release under another label.
+    """
+    former = f"{tag(name)}:{PREVIOUS}"
+    if run(["docker", "image", "inspect", former], check=False).returncode:
+        text = f"FROM {tag(name)}\nLABEL {OURS_LABEL}.release={PREVIOUS}\n"
+        os.environ["DOCKER_BUILDKIT"] = "0"
+        run(["docker", "build", "-t", former, "-"], stdin=text.encode())
+    return run(["docker", "image", "inspect", "-f", "{{.Id}}", former]).stdout.strip()
 
 
 def _label(image: str, label: str = INPUTS_LABEL) -> str | None:
@@ -128,7 +143,9 @@ def ensure() -> bool:
 
 def remove() -> None:
     """Remove what we built; Debian's image too when we made it."""
-    run(["docker", "rmi", "-f", *(tag(name) for name in ("base", *BUILT))], check=False)
+    names = [tag(name) for name in ("base", *BUILT)]
+    run(["docker", "rmi", "-f", *(f"{name}:{PREVIOUS}" for name in names)], check=False)
+    run(["docker", "rmi", "-f", *names], check=False)
     run(["docker", "image", "prune", "-f", "--filter", f"label={OURS_LABEL}"], check=False)
     if _label(DEBIAN, OURS_LABEL):
         run(["docker", "rmi", DEBIAN], check=False)

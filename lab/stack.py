@@ -14,7 +14,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from lab import deliver, disk, documents, engine, history, images, load, logs, past, state
+from lab import (
+    alerts,
+    changes,
+    deliver,
+    disk,
+    documents,
+    engine,
+    history,
+    images,
+    load,
+    logs,
+    monitoring,
+    past,
+    state,
+)
 from lab.settings import (
     COMPOSE_FILE,
     LAB,
@@ -118,6 +132,7 @@ def up() -> None:
         APPLIED.write_text(fingerprint)
     wait()
     _make_past()
+    changes.write(STATE / "documents", datetime.now(UTC))
     listed = " ".join(f"{name.lower()}={port}" for name, port in ports().items())
     print(f"lab is healthy ({time.monotonic() - began:.1f} s) on 127.0.0.1: {listed}")
 
@@ -126,6 +141,7 @@ def _make_past() -> None:
     """Metrics of weeks and backups of months, where they are missing; both at once, for neither touches the other."""
     _fill_logs()
     past.fill()
+    alerts.keep_silence()
     work: dict[str, Callable[[], None]] = {}
     if not history.is_complete():
         work[f"{history.DAYS} days of metrics"] = history.backfill
@@ -137,6 +153,7 @@ def _make_past() -> None:
             for result in [pool.submit(make) for make in work.values()]:
                 result.result()
             wait()
+            monitoring.settle()
     if unused or not BASELINE.exists():  # last, on a machine that is quiet again
         with step("Measuring the performance baseline"):
             _take_baseline()

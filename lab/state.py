@@ -19,10 +19,12 @@ SECRET_NAMES = (
     "postgres_ops_managed",
     "postgres_backup",
     "postgres_replica",
+    "postgres_metrics",
     "redis_tokenswap",
     "redis_ops_verify",
     "redis_ops_managed",
     "redis_admin",
+    "grafana_viewer",
     "backup_passphrase",
 )
 CERTIFICATES = {

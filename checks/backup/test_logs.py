@@ -2,15 +2,24 @@
 
 import pytest
 
-from opsverify.probes import container_logs, containers, journals, log_days
+from opsverify.probes import container_logs, containers, journals, log_days, room
 from opsverify.rules import retention
+from opsverify.rules.room import with_room
 
 
 @pytest.mark.requirement("CAP-STO-02", on="logs.files")
 def test_log_files_hold_every_day(host, logs_kept, fact, limits, now, judge):
-    """A file of the right name may be empty, or hold another day; only the time stamps in it tell."""
+    """A file of the right name may be empty, or hold another day; only the time stamps in it tell.
+
+    And who runs out of disk on the twentieth day has no thirty.
+    """
     logs = fact(log_days.in_files, host, logs_kept)
-    judge(retention.logs_of_every_day(logs, logs_kept.level, logs_kept.since, limits, now))
+    held = fact(room.of_logs, host, logs_kept)
+
+    def days_are_there():
+        return retention.logs_of_every_day(logs, logs_kept.level, logs_kept.since, limits, now)
+
+    judge(with_room(days_are_there, held, int(limits.retention_days.number), now, len(logs.entries)))
 
 
 @pytest.mark.requirement("CAP-STO-02", on="logs.index")
@@ -19,7 +28,12 @@ def test_log_indices_hold_every_day(logs_kept, fact, limits, now, judge):
     spec = logs_kept.spec
     oldest = retention.days_to_judge(int(limits.retention_days.number), spec.since, now)[0]
     logs = fact(log_days.in_index, logs_kept, spec.index, spec.level, oldest)
-    judge(retention.logs_of_every_day(logs, spec.level, spec.since, limits, now))
+    held = fact(room.of_index, logs_kept, spec.index)
+
+    def days_are_there():
+        return retention.logs_of_every_day(logs, spec.level, spec.since, limits, now)
+
+    judge(with_room(days_are_there, held, int(limits.retention_days.number), now))
 
 
 @pytest.mark.requirement("CAP-STO-02", on="logs.journal")

@@ -4,6 +4,7 @@ Only tests use this; no check can reach it.
 """
 
 from lab.faults.access import SILENT_PORT, silent_listener
+from lab.faults.alerts import alert, alert_rules_edited, routes_edited, silence, unnamed
 from lab.faults.api import FAULT_SWITCH, api_misbehaves
 from lab.faults.archiving import (
     archive_command,
@@ -23,6 +24,7 @@ from lab.faults.archiving import (
     segment_short,
 )
 from lab.faults.backups import (
+    archive_heavy,
     base_backup_damaged,
     day_altered,
     day_removed,
@@ -42,6 +44,7 @@ from lab.faults.cache import (
     redis,
     redis_setting,
 )
+from lab.faults.changes import DEPLOY, ROLLBACK, image_kept_without_name, previous_image_gone, record
 from lab.faults.core import all_of, file_edited, is_healthy, wait_healthy, wait_until
 from lab.faults.database import (
     cold_reads,
@@ -56,7 +59,7 @@ from lab.faults.database import (
     sql_change,
     stale_statistics,
 )
-from lab.faults.documents import DOCUMENTS, document, document_gone
+from lab.faults.documents import DOCUMENTS, document, document_added, document_gone
 from lab.faults.host import (
     api_port_wide,
     data_disk_filled,
@@ -109,7 +112,21 @@ from lab.faults.packages import (
     superseded_update,
 )
 from lab.faults.privileges import key_pairs, member_of, second_root, sshd_setting, sudoers
-from lab.faults.prometheus import forget, remember
+from lab.faults.prometheus import (
+    alertmanager_edited,
+    alertmanager_out_of_reach,
+    alertmanager_stopped,
+    forget,
+    metric_renamed,
+    prometheus_restarted,
+    prometheus_stopped,
+    remember,
+    rules_edited,
+    scrape_missed,
+    scrapes_fail,
+    scrapes_itself,
+    silenced,
+)
 from lab.faults.retention import (
     chain_of_scripts,
     cron_job,
@@ -118,6 +135,8 @@ from lab.faults.retention import (
     index_gone,
     index_policy,
     index_without_level,
+    indices_swollen,
+    large_logs,
     log_day_gone,
     log_day_of_another,
     log_day_without,
@@ -135,23 +154,32 @@ from lab.faults.services import (
     published,
     restart_policy,
     restarted_by_crash,
+    sizes_untold,
     stopped,
     twin,
 )
 from lab.faults.tls import NGINX_CONF, certificate, nginx_edited
 
 __all__ = [
+    "DEPLOY",
     "DOCUMENTS",
     "FAULT_SWITCH",
     "NGINX_CONF",
     "ONE_OFF",
     "REDIS_CONF",
+    "ROLLBACK",
     "SILENT_PORT",
+    "alert",
+    "alert_rules_edited",
+    "alertmanager_edited",
+    "alertmanager_out_of_reach",
+    "alertmanager_stopped",
     "all_of",
     "api_key",
     "api_misbehaves",
     "api_port_wide",
     "archive_command",
+    "archive_heavy",
     "archive_unwritable",
     "archiver_stuck",
     "archives_out_of_reach",
@@ -178,6 +206,7 @@ __all__ = [
     "day_removed",
     "days_ago",
     "document",
+    "document_added",
     "document_gone",
     "drill_aged",
     "drill_found",
@@ -197,9 +226,11 @@ __all__ = [
     "guessing_from_here",
     "hba_rule",
     "held_package",
+    "image_kept_without_name",
     "index_gone",
     "index_policy",
     "index_without_level",
+    "indices_swollen",
     "inodes_used_up",
     "invalid_index",
     "is_healthy",
@@ -211,6 +242,7 @@ __all__ = [
     "journald_setting",
     "key_inventory",
     "key_pairs",
+    "large_logs",
     "listening",
     "lists_emptied",
     "log_day_gone",
@@ -221,6 +253,7 @@ __all__ = [
     "memory_available",
     "memory_hoarded",
     "memory_taken",
+    "metric_renamed",
     "newer_elsewhere",
     "newest_dump_replaced",
     "nginx_edited",
@@ -235,7 +268,11 @@ __all__ = [
     "outdated_package",
     "paused",
     "pinned_package",
+    "previous_image_gone",
+    "prometheus_restarted",
+    "prometheus_stopped",
     "published",
+    "record",
     "redis",
     "redis_setting",
     "redis_user",
@@ -245,8 +282,13 @@ __all__ = [
     "restart_policy",
     "restarted_by_crash",
     "rotation",
+    "routes_edited",
+    "rules_edited",
     "run_aged",
     "run_failed",
+    "scrape_missed",
+    "scrapes_fail",
+    "scrapes_itself",
     "script",
     "second_root",
     "security_of",
@@ -255,7 +297,10 @@ __all__ = [
     "segment_short",
     "server_setting",
     "session",
+    "silence",
+    "silenced",
     "silent_listener",
+    "sizes_untold",
     "slow_statement",
     "sql",
     "sql_change",
@@ -270,6 +315,7 @@ __all__ = [
     "sudoers",
     "superseded_update",
     "twin",
+    "unnamed",
     "wait_healthy",
     "wait_until",
     "young_logs",

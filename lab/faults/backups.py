@@ -39,6 +39,16 @@ def stored_file(path: str, make: str) -> contextlib.AbstractContextManager[None]
     return on_node(script, f"rm -f {path}")
 
 
+def archive_heavy(days: int) -> contextlib.AbstractContextManager[None]:
+    """On each of the last days a TiB came into the archive, as far as sizes of files tell: they have holes."""
+    script = "set -e"
+    for back in range(1, days + 1):
+        day = datetime.now(UTC).date() - timedelta(days=back)
+        file = f"/backup/wal/{'0' * 22}{back:02X}.lab.partial"
+        script += f"\ntruncate -s 1T {file}; touch -d '{day} 12:00 UTC' {file}"
+    return on_node(script, "rm -f /backup/wal/*.lab.partial")
+
+
 def dump_of_day(days_ago: int) -> str:
     """The path of the text dump of a night so many days ago."""
     day = datetime.now(UTC) - timedelta(days=days_ago)

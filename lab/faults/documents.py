@@ -35,3 +35,16 @@ def document_gone(name: str) -> Iterator[None]:
         yield
     finally:
         away.rename(path)
+
+
+@contextlib.contextmanager
+def document_added(name: str, text: str) -> Iterator[None]:
+    """There is one more document."""
+    path = DOCUMENTS / name
+    if path.exists():
+        raise ValueError(f"{name} is there already")
+    path.write_text(text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.unlink()

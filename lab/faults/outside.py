@@ -12,7 +12,7 @@ from lab import deliver, engine, pki, state
 from lab.faults.core import file_edited, wait_healthy
 from lab.settings import SERVER_NAME, run
 
-STAND_IN_PORTS = {"grafana": 3000, "kibana": 5601, "status": 8081, "docs": 8082, "elasticsearch": 9200}
+STAND_IN_PORTS = {"grafana": 3000, "kibana": 5601, "status": 8081, "docs": 8082, "elasticsearch": 9200, "jaeger": 16686}
 OVERRIDES = "/run/stand-ins/overrides.json"
 DNS_CONF = "/etc/dnsmasq.conf"
 NOWHERE = "192.0.2.1"  # an address for documentation: nobody has it
@@ -27,7 +27,7 @@ def stand_in(
     headers: Mapping[str, str] | None = None,
     body: str | dict[str, Any] | list[Any] = "",
 ) -> Iterator[None]:
-    """A stand-in (grafana, kibana, elasticsearch, status, docs) answers otherwise on one path.
+    """A stand-in (grafana, kibana, elasticsearch, jaeger, status, docs) answers otherwise on one path.
 
     ``body`` is text, or an object for JSON.
     """

@@ -19,6 +19,7 @@ NEVER = "17 4 29 2 *"
 NIGHTLY = "/opt/tokenswap/scripts/nightly_backup.sh"
 ROTATION = "/etc/logrotate.d/tokenswap"
 LOGS = "/var/log/tokenswap"
+LARGE = "/srv/data/large-logs"
 POLICY = "tokenswap-logs"
 
 
@@ -105,6 +106,19 @@ def young_logs(days: int) -> contextlib.AbstractContextManager[None]:
     return on_node(f"mkdir -p {folder} && cp{copy} {folder}/ && chmod -R a+rX {folder}", f"rm -rf {folder}")
 
 
+def large_logs(days: int, mib: int) -> contextlib.AbstractContextManager[None]:
+    """A folder on the small disk holds logs of so many whole days, so many MiB each."""
+    script = f"mkdir -p {LARGE}"
+    for back in range(1, days + 1):
+        day, file = days_ago(back), f"{LARGE}/app.log-{days_ago(back):%Y%m%d}"
+        script += f"""
+            zcat {LOGS}/*.log-{day:%Y%m%d}.gz > /run/lab-day
+            while [ ! -e {file} ] || [ $(stat -c %s {file}) -lt {mib * 2**20} ]; do cat /run/lab-day >> {file}; done
+            touch -d '{day} 23:00 UTC' {file}
+        """
+    return on_node(f"set -e\n{script}\nrm /run/lab-day\nchmod -R a+rX {LARGE}", f"rm -rf {LARGE}")
+
+
 def _answered(path: str) -> Any:
     with urllib.request.urlopen(f"http://127.0.0.1:{ports()['ELASTICSEARCH']}{path}", timeout=10) as answer:
         return json.load(answer)
@@ -118,9 +132,20 @@ def _index(days: int) -> str:
 def index_gone(days: int) -> Iterator[None]:
     """Elasticsearch has no index of the day so many days ago."""
     path = "/_cat/indices/tokenswap-logs-*"
-    left = [each for each in _answered(path) if each["index"] != _index(days)]
+    left = [each for each in _answered(f"{path}?bytes=b") if each["index"] != _index(days)]
     with stand_in("elasticsearch", path, body=left):
         yield
+
+
+def indices_swollen(days: int, gib: int) -> contextlib.AbstractContextManager[None]:
+    """The indices of the last days take so many GiB each."""
+    path = "/_cat/indices/tokenswap-logs-*"
+    large = {_index(back) for back in range(1, days + 1)}
+    every = [
+        each | ({"store.size": str(gib * 2**30)} if each["index"] in large else {})
+        for each in _answered(f"{path}?bytes=b")
+    ]
+    return stand_in("elasticsearch", path, body=every)
 
 
 def index_without_level(days: int) -> contextlib.AbstractContextManager[None]:

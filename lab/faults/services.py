@@ -7,7 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 
-from lab import engine, images
+from lab import engine, history
 from lab.faults.core import is_healthy, wait_healthy, wait_until
 from lab.faults.prometheus import forget
 from lab.settings import PROJECT_LABEL, SERVICE_LABEL, run
@@ -30,6 +30,19 @@ def stopped(service: str, *dependents: str) -> Iterator[None]:
         wait_healthy(service, *dependents)
         if dependents:
             forget()
+
+
+@contextlib.contextmanager
+def sizes_untold() -> Iterator[None]:
+    """The exporter of the databases' sizes is down, and Prometheus has noticed; afterwards it knows them again."""
+
+    def told() -> bool:
+        return bool(history.query('pg_database_size_bytes{datname="tokenswap"}'))
+
+    with stopped("postgres-exporter"):
+        wait_until(lambda: not told(), "the sizes are stale")
+        yield
+    wait_until(told, "the sizes are told again")
 
 
 @contextlib.contextmanager
@@ -142,17 +155,20 @@ def twin(
     say: str = "",
     options: tuple[str, ...] = (),
     log_options: tuple[str, ...] = ("max-size=10m", "max-file=3"),
+    image: str = "",
 ) -> Iterator[None]:
     """A second container of a service runs beside the stack, healthy, with this log driver; it prints ``say`` once.
 
-    ``options`` are more of ``docker run``, and overrule those that a twin has anyway.
+    ``options`` are more of ``docker run``, and overrule those that a twin has anyway; ``image`` is the service's own
+    unless given.
     """
     labels = {PROJECT_LABEL, f"{SERVICE_LABEL}={service}", f"{engine.BESIDE_LABEL}=twin"}
     given = ["--restart", "unless-stopped", "--memory", "32m", "--user", "nobody", "--log-driver", log_driver]
     if log_driver == "json-file":
         given += [part for each in log_options for part in ("--log-opt", each)]
     given += ["--health-cmd", "true", "--health-interval", "1s", "--entrypoint", "/usr/bin/tini"]
-    command = [*given, *(part for label in labels for part in ("--label", label)), *options, images.tag("base")]
+    command = [*given, *(part for label in labels for part in ("--label", label)), *options]
+    command.append(image or str(engine.containers()[service]["Image"]))
     script = '[ -z "$0" ] || echo "$0"; exec sleep 3600'
     made = run(["docker", "run", "-d", *command, "--", "sh", "-c", script, say]).stdout.strip()
     try:

@@ -51,6 +51,8 @@ TargetKind = Literal[
     "script.daily",
     "script.verify-backup",
     "script.audit",
+    "script.deploy",
+    "script.rollback",
     "program",
 ]
 
@@ -95,7 +97,10 @@ def _as_list(value: Any) -> Any:
 
 
 class Requirement(Strict):
-    """One demand of the manual. ``chapter`` is the folder that the entry stands in."""
+    """One demand of the manual. ``chapter`` is the folder that the entry stands in.
+
+    ``stand_in``: of the kinds of target, those further back stand in for the first, where the profile has none of it.
+    """
 
     chapter: str
     id: Annotated[str, StringConstraints(pattern=r"^[A-Z]+(-[A-Z0-9]+)*-\d\d$")]
@@ -112,7 +117,7 @@ class Requirement(Strict):
     remedy: Text
     remedy_zh: Text
     target: Annotated[list[TargetKind], BeforeValidator(_as_list), Field(min_length=1)]
-    planned: bool = False
+    stand_in: bool = False
     limits: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], LimitEntry] = Field(
         default_factory=dict
     )
@@ -163,7 +168,10 @@ class Catalogue(Mapping[str, Requirement]):
 
     def limits(self, requirement: str) -> Limits:
         """The limits in force for a requirement: the catalogue's, tightened by the profile."""
-        changed = self._overrides.get(requirement, {})
+        changed = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self._overrides.get(requirement, {}).items()
+        }
         return Limits(
             requirement,
             [
@@ -281,20 +289,16 @@ def check_coverage(catalogue: Catalogue, claimed: Mapping[str, list[Claim]]) -> 
     """Hold catalogue and checks against each other, both ways.
 
     Raises:
-        UsageError: a check without a requirement, a requirement without a check (on one of its kinds of target), a
-            ``planned`` one with one, or one with two.
+        UsageError: a check without a requirement, a requirement without a check (on one of its kinds of target), or one
+            with two.
     """
     for name, made in claimed.items():
         if name not in catalogue:
             raise UsageError(f"{made[0].place}: requirement {name!r} is not in the catalogue")
-        if catalogue[name].planned:
-            raise UsageError(f"{made[0].place}: {name} is marked planned in the catalogue but has a check")
         _one_check_for_each_kind(catalogue[name], made)
     for requirement in catalogue.values():
-        if not requirement.planned and requirement.id not in claimed:
-            raise UsageError(
-                f"checks/{requirement.chapter}/requirements.toml: {requirement.id} has no check and is not planned"
-            )
+        if requirement.id not in claimed:
+            raise UsageError(f"checks/{requirement.chapter}/requirements.toml: {requirement.id} has no check")
 
 
 def _one_check_for_each_kind(requirement: Requirement, made: Iterable[Claim]) -> None:

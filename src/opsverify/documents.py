@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
-from opsverify import accepted, attestations, baseline, roster, stores
+from opsverify import accepted, attestations, baseline, changes, incidents, roster, stores
 from opsverify.catalogue import Catalogue
 from opsverify.catalogue import load as load_catalogue
 from opsverify.errors import UsageError
@@ -18,12 +18,14 @@ from opsverify.profile import LoadedProfile
 from opsverify.profile import load as load_profile
 
 Which = Literal["roster", "attestations", "baseline", "accepted", "drills"]
+Folder = Literal["changes", "incidents"]
 
 
 class Documents(NamedTuple):
     """The paths of the files; none of them has to exist. ``root`` is the project's.
 
-    ``keys`` are the files of signed inventories of keys, by the name that the profile gives them.
+    ``keys`` are the files of signed inventories of keys, by the name that the profile gives them. ``changes`` and
+    ``incidents`` are folders; ``manual`` is None where the profile names none.
     """
 
     root: Path
@@ -32,32 +34,51 @@ class Documents(NamedTuple):
     baseline: Path
     accepted: Path
     drills: Path
+    changes: Path
+    incidents: Path
+    manual: Path | None = None
     keys: Mapping[str, Path] = MappingProxyType({})
 
-    def path(self, which: Which) -> Path:
-        """One of the files that every program has."""
+    def path(self, which: Which | Folder) -> Path:
+        """One of the files, or folders, that every program has."""
         found: Path = getattr(self, which)
         return found
 
-    def shown(self, which: Which) -> str:
+    def shown(self, which: Which | Folder) -> str:
         """Its path as it is written in messages: from the project's root where it lies below it."""
         path = self.path(which)
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else path.name
+
+    def records(self, folder: Folder) -> list[str]:
+        """The names of the files of a folder of records, in their order; none where there is no such folder.
+
+        Raises:
+            UsageError: the folder cannot be read.
+        """
+        try:
+            return sorted(each.name for each in self.path(folder).iterdir() if each.name.endswith(".toml"))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UsageError(f"{self.shown(folder)}: cannot be read: {error.strerror}") from None
 
 
 def of(loaded: LoadedProfile, root: Path) -> Documents:
     """The files of a profile: those that it names, or those beside it."""
     named, beside = loaded.profile.program, loaded.file.absolute().parent
     named_by_stores = [each.files for each in loaded.profile.keystores if isinstance(each, stores.ApiKeys)]
-    given = {which: getattr(named, which) for which in get_args(Which)}
+    given = {which: getattr(named, which) for which in (*get_args(Which), *get_args(Folder))}
     return Documents(
         root=root.absolute(),
+        manual=root.absolute() / named.manual if named.manual else None,
         keys={name: (root.absolute() if "/" in name else beside) / name for names in named_by_stores for name in names},
         **{which: root.absolute() / path if path else beside / _named(which) for which, path in given.items()},
     )
 
 
-def _named(which: Which) -> str:
+def _named(which: Which | Folder) -> str:
+    if which in get_args(Folder):
+        return which
     return "drills.jsonl" if which == "drills" else f"{which}.toml"
 
 
@@ -88,6 +109,8 @@ class Read(NamedTuple):
     attestations: list[attestations.Attestation]
     baseline: baseline.Baseline | None
     accepted: list[accepted.Acceptance]
+    changes: list[changes.Change]
+    incidents: list[incidents.Incident]
 
 
 def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, today: date) -> Read:
@@ -102,6 +125,8 @@ def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, toda
         attestations.parse(texts["attestations"] or "", documents.shown("attestations")),
         None if texts["baseline"] is None else baseline.parse(texts["baseline"], documents.shown("baseline")),
         accepted.parse(texts["accepted"] or "", documents.shown("accepted")),
+        [changes.parse(*each) for each in _records(documents, "changes")],
+        [incidents.parse(*each) for each in _records(documents, "incidents")],
     )
     attestations.check(found.attestations, catalogue, loaded.profile, documents.shown("attestations"), today)
     if found.roster is not None:
@@ -109,6 +134,13 @@ def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, toda
     if found.baseline is not None:
         _not_to_come(f"{documents.shown('baseline')}: taken", found.baseline.taken.astimezone(UTC).date(), today)
     return found
+
+
+def _records(documents: Documents, folder: Folder) -> Iterator[tuple[str, str]]:
+    """Text and shown path of each record of a folder."""
+    for name in documents.records(folder):
+        shown = f"{documents.shown(folder)}/{name}"
+        yield _text(documents.path(folder) / name, shown) or "", shown
 
 
 def _not_to_come(key: str, day: date, today: date) -> None:
@@ -122,13 +154,17 @@ def text(documents: Documents, which: Which) -> str | None:
     Raises:
         UsageError: it cannot be read.
     """
+    return _text(documents.path(which), documents.shown(which))
+
+
+def _text(path: Path, shown: str) -> str | None:
     try:
-        return documents.path(which).read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise UsageError(f"{documents.shown(which)}: cannot be read: {why}") from None
+        raise UsageError(f"{shown}: cannot be read: {why}") from None
 
 
 def replace(path: Path, text: str) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import pytest
 
+from opsverify import charts
 from opsverify.baseline import Baseline
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
+from opsverify.channels.history import HistoryChannel
 from opsverify.channels.ledger import LedgerChannel
 from opsverify.channels.names import NamesChannel
 from opsverify.channels.shell import Host
@@ -32,6 +34,7 @@ RUN = pytest.StashKey[Run]()
 
 Facts = Callable[..., Any]
 Judge = Callable[[Sequence[Observation]], None]
+Chart = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +77,8 @@ link = _of_kind("link")
 vantage = _of_kind("vantage")
 listener = _of_kind("listener")
 prometheus = _of_kind("prometheus")
+alertmanager = _of_kind("alertmanager")
+tracing = _of_kind("tracing")
 service = _of_kind("service")
 script = _of_kind("script")
 backups = _of_kind("backups")
@@ -99,6 +104,12 @@ def fact(run: Run, request: pytest.FixtureRequest) -> Facts:
 def ledger(run: Run, subject: Subject) -> LedgerChannel:
     """What earlier runs found when they read the archives of the store that the check is about."""
     return cast(LedgerChannel, run.channel("ledger", subject.target))
+
+
+@pytest.fixture
+def history(run: Run) -> HistoryChannel:
+    """What earlier runs of this profile observed."""
+    return cast(HistoryChannel, run.channel("history", run.profile.name))
 
 
 @pytest.fixture(scope="session")
@@ -190,9 +201,26 @@ def judge(request: pytest.FixtureRequest) -> Judge:
     return judge_
 
 
+@pytest.fixture
+def chart(request: pytest.FixtureRequest) -> Chart:
+    """``chart(name, unit, points, limit, forecast)``: a picture in the reports, of (Unix seconds, value) pairs."""
+
+    def draw(
+        name: str,
+        unit: str,
+        points: Iterable[charts.Point],
+        limit: float | None = None,
+        forecast: Iterable[charts.Point] = (),
+    ) -> None:
+        recorder_of(request.node).draw(charts.series(name, unit, points, limit, forecast))
+
+    return draw
+
+
 __all__ = [
     "RUN",
     "CacheChannel",
+    "Chart",
     "Facts",
     "Host",
     "Judge",
@@ -200,13 +228,16 @@ __all__ = [
     "SqlChannel",
     "TlsChannel",
     "WebChannel",
+    "alertmanager",
     "api",
     "attestation",
     "backups",
     "baseline",
     "cache",
+    "chart",
     "database",
     "fact",
+    "history",
     "host",
     "judge",
     "keystore",
@@ -227,6 +258,7 @@ __all__ = [
     "script",
     "service",
     "subject",
+    "tracing",
     "vantage",
     "websocket",
 ]

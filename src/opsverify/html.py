@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from opsverify.catalogue import SEVERITIES
-from opsverify.overview import badge, lines, overview, safe, side_by_side
+from opsverify.overview import badge, lines, overview, pictures, safe, side_by_side
 from opsverify.record import STATES, Entry, Record, State
 from opsverify.summary import (
     SIGNS,
@@ -165,6 +165,8 @@ class HtmlReport:
         seen = observations(entry)
         if seen:
             texts["Observed 实测"] = _table(seen)
+        if entry["series"]:
+            texts["Over time 趋势"] = pictures(entry)
         texts["Exchanges 记录"] = safe(", ".join(entry["exchanges"]) or "none: nothing was asked")
         texts["Check 检查项"] = safe(entry["check"])
         listed = "".join(f"<dt>{title}</dt><dd>{text}</dd>" for title, text in texts.items())

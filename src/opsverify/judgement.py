@@ -7,6 +7,7 @@ that observed nothing has shown nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ Relation = Literal["at_most", "at_least", "more_than", "less_than", "equals"]
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # by which the clocks of two machines may differ
 EXACT = 1e-9  # a quotient that equals its limit must not fail on the last bit of its arithmetic
+
+BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 WORDS: dict[Relation, str] = {
     "at_most": "at most",
@@ -143,6 +146,12 @@ def none_of(name: str, offenders: Iterable[str], *, seen: int, of: str) -> Obser
 def unmet(observations: Sequence[Observation]) -> list[Observation]:
     """The findings: observations that are not met."""
     return [each for each in observations if not each.met]
+
+
+def byte_size(size: float) -> str:
+    """A number of bytes as a person reads it, in the unit of 1024s that fits: ``1.5 GiB``."""
+    power = min(len(BYTES) - 1, int(math.log(abs(size), 1024))) if abs(size) >= 1 else 0
+    return f"{size / 1024**power:.4g} {BYTES[power]}"
 
 
 def show(value: Value) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 
+from opsverify import charts, drawing
 from opsverify.catalogue import SEVERITIES
 from opsverify.record import STATES, Entry
 from opsverify.summary import (
@@ -21,7 +22,6 @@ from opsverify.summary import (
     in_state,
     number,
     observations,
-    planned,
     sentence,
     visible,
 )
@@ -42,6 +42,7 @@ CHINESE = {
 }
 MOST_UNMET = 8  # the table below has more
 MOST_CHARACTERS = 300
+LEFT = " reaches "  # observations that are named so say when a limit will be reached
 
 
 def overview(document: Document) -> str:
@@ -55,7 +56,7 @@ def overview(document: Document) -> str:
             _failures(document),
             _errors(document),
             _counts(document),
-            _planned(document),
+            _capacity(document),
         )
         if part
     )
@@ -201,6 +202,30 @@ def _counts(document: Document) -> str:
     return f'<div class="matrices">{by_chapter}{by_severity}</div><p class="muted">{sound}{strays}.</p>'
 
 
+def pictures(entry: Entry) -> str:
+    """The pictures of a check."""
+    left_out = entry["series_left_out"]
+    more = f'<p class="muted">and {left_out} more that the record does not keep</p>' if left_out else ""
+    drawn = "".join(drawing.figure(charts.of(each)) for each in entry["series"])
+    return f'<div class="charts">{drawn}</div>{more}'
+
+
+def _capacity(document: Document) -> str:
+    """How close the system is to its limits, where all is well too: pictures of the chapter, and the days left."""
+    drawn = [each for each in document["checks"] if each["chapter"] == "capacity" and each["series"]]
+    if not drawn:
+        return ""
+    return f'<section class="capacity"><h2>Capacity 容量</h2><div>{"".join(map(_drawn, drawn))}</div></section>'
+
+
+def _drawn(entry: Entry) -> str:
+    sign = SIGNS[entry["state"]]
+    state = f'<span class="state {entry["state"]}">{sign.symbol} {entry["state"]} {sign.chinese}</span>'
+    left = [f"{each.name}: {each.observed}" for each in observations(entry) if LEFT in each.name]
+    days = f"<p>{safe('; '.join(left), MOST_CHARACTERS)}</p>" if left else ""
+    return f"<article><h3>{name_of(entry)} · {safe(entry['target'])} · {state}</h3>{days}{pictures(entry)}</article>"
+
+
 def _matrix(caption: str, entries: list[Entry], key: str, names: list[str]) -> str:
     cells = Counter((each[key], each["state"]) for each in entries)
     states = [state for state in STATES if any(cells[name, state] for name in names)]
@@ -220,19 +245,3 @@ def _matrix(caption: str, entries: list[Entry], key: str, names: list[str]) -> s
         f'<table class="matrix"><caption>{caption}</caption><thead><tr><td></td>{head}'
         f'<th scope="col">all<br>合计</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
-
-
-def _planned(document: Document) -> str:
-    rows = planned(document)
-    if not rows:
-        return ""
-    by_chapter: dict[str, list[str]] = {}
-    for row in rows:
-        by_chapter.setdefault(row["chapter"], []).append(f"{row['requirement']} {row['title']}")
-    items = "".join(
-        f"<dt>{safe(chapter)} {CHINESE.get(chapter, '')} ({len(names)})</dt><dd>{safe('; '.join(names))}</dd>"
-        for chapter, names in by_chapter.items()
-    )
-    of = len(document["coverage"])
-    title = f"{len(rows)} of {of} requirements of the manual are not covered by a check yet"
-    return f'<details class="planned"><summary>{title} 尚无检查</summary><dl>{items}</dl></details>'

@@ -32,6 +32,7 @@ from opsverify.stores import (
     Scratch,
 )
 from opsverify.targets import (
+    Alertmanager,
     Cache,
     Database,
     Endpoint,
@@ -43,8 +44,10 @@ from opsverify.targets import (
     Prometheus,
     Replica,
     Script,
+    Secret,
     Service,
     Target,
+    Tracing,
     Vantage,
 )
 
@@ -60,7 +63,9 @@ REFERENCES = (
     ("copy", "vault", "vault"),
     ("copy", "store", "backups"),
     ("service", "api", "api"),
+    ("script", "api", "api"),
     ("logs", "service", "service"),
+    ("alertmanager", "prometheus", "prometheus"),
 )
 
 
@@ -94,6 +99,8 @@ class Profile(BaseModel):
     scripts: list[Script] = []
     listeners: list[Listener] = []
     prometheus: list[Prometheus] = []
+    alertmanagers: list[Alertmanager] = []
+    tracing: list[Tracing] = []
     backups: list[Backups] = []
     copies: list[Copy] = []
     keystores: list[Annotated[ApiKeys | KeyPairs, Field(discriminator="role")]] = []
@@ -131,6 +138,17 @@ class Profile(BaseModel):
         for each in self.backups:
             if each.production.host is not None:
                 yield f"backups {each.name}: production.host", "host", each.production.host
+        for database in self.databases:
+            if database.growth is not None:
+                yield f"database {database.name}: growth.data.host", "host", database.growth.data.host
+                if database.growth.prometheus is not None:
+                    yield f"database {database.name}: growth.prometheus", "prometheus", database.growth.prometheus
+
+    def secrets(self) -> Iterator[tuple[str, str, str, Secret]]:
+        """Every reference to a secret: table, name of the target, key, reference."""
+        yield from (("databases", each.name, "password", each.password) for each in self.databases)
+        yield from (("caches", each.name, "password", each.password) for each in self.caches)
+        yield from (("links", each.name, "token", each.token) for each in self.links if each.token is not None)
 
     def _inventory(self) -> dict[str, list[Any]]:
         return {
@@ -143,6 +161,8 @@ class Profile(BaseModel):
             "websocket": self.websockets,
             "listener": self.listeners,
             "prometheus": self.prometheus,
+            "alertmanager": self.alertmanagers,
+            "tracing": self.tracing,
             "backups": self.backups,
             "copy": self.copies,
             "keystore": self.keystores,
@@ -229,9 +249,8 @@ def load(name: str, root: Path, *, today: date, secrets: bool = True) -> LoadedP
         if entry.expires < today:
             raise UsageError(f"{shown}: not_applicable {entry.requirement}: expired on {entry.expires}; review it")
     loaded = {
-        f"{kind}.{each.name}": each.password.load(root, f"{shown}: {kind}.{each.name}.password")
-        for kind, targets in (("databases", profile.databases), ("caches", profile.caches))
-        for each in targets
+        f"{kind}.{name}": secret.load(root, f"{shown}: {kind}.{name}.{key}")
+        for kind, name, key, secret in profile.secrets()
         if secrets
     }
     return LoadedProfile(profile, file, hashlib.sha256(text.encode()).hexdigest(), loaded)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import pytest
 
+from opsverify import charts
 from opsverify.catalogue import Requirement
 from opsverify.errors import OpsverifyError
 from opsverify.judgement import Observation, Value
@@ -25,6 +26,8 @@ from opsverify.run import Run, Subject
 State = Literal["pass", "fail", "error", "not-applicable", "waived", "attested", "not-tested"]
 STATES: tuple[State, ...] = ("fail", "error", "not-tested", "waived", "not-applicable", "attested", "pass")
 GREEN: frozenset[State] = frozenset({"pass", "attested", "not-applicable"})
+
+MOST_SERIES = 24  # of one check; whatever else it saw is in its observations
 
 Entry = dict[str, Any]
 
@@ -39,6 +42,7 @@ class Recorder:
     observations: list[Observation] = field(default_factory=list)
     exchanges: list[str] = field(default_factory=list)
     statements: list[Entry] = field(default_factory=list)
+    series: list[charts.Series] = field(default_factory=list)
     duration_s: float = 0.0
 
     def observe(self, observations: Iterable[Observation]) -> None:
@@ -52,6 +56,10 @@ class Recorder:
     def rest_on(self, statement: Entry) -> None:
         """Keep a person's dated statement that the verdict rests on: it can make it attested, never pass."""
         self.statements += [statement] if statement not in self.statements else []
+
+    def draw(self, series: charts.Series) -> None:
+        """Keep a series, for a picture beside what was observed. It is no observation: nothing is judged by it."""
+        self.series += [series]
 
     def end_phase(self, when: str, failure: BaseException | None, duration_s: float) -> None:
         """Take note of how a phase (setup, call, teardown) ended."""
@@ -95,6 +103,8 @@ class Recorder:
             "remedy_zh": requirement.remedy_zh,
             "not_applicable": self.exemption.model_dump(mode="json") if self.exemption else None,
             "statements": self.statements,
+            "series": [charts.document(each) for each in self.series[:MOST_SERIES]],
+            "series_left_out": max(0, len(self.series) - MOST_SERIES),
             "exchanges": self.exchanges,
             "duration_s": round(self.duration_s, 4),
             "check": node,
@@ -218,7 +228,6 @@ def coverage(run: Run, entries: Sequence[Entry]) -> list[dict[str, Any]]:
                 "chapter": requirement.chapter,
                 "manual": requirement.heading,
                 "severity": requirement.severity,
-                "coverage": "planned" if requirement.planned else "covered",
                 "limits": [
                     {"name": each.name, "expected": str(each), "unit": each.unit, "origin": each.origin}
                     for each in run.catalogue.limits(requirement.id)

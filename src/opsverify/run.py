@@ -20,8 +20,10 @@ from opsverify import __version__, catalogue, documents, ledger, profile, stores
 from opsverify.channels.base import Channel, Dial
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
+from opsverify.channels.history import HistoryChannel
 from opsverify.channels.ledger import LedgerChannel
 from opsverify.channels.names import NamesChannel
+from opsverify.channels.promtool import PromtoolChannel
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
@@ -102,29 +104,40 @@ class Run:
         return self.loaded.profile
 
     def population(self) -> list[Subject]:
-        """Every requirement that is covered, on every target of the profile that it applies to.
+        """Every requirement, on every target of the profile that it applies to.
 
         A requirement whose targets the profile does not have stands here with the target ``none``: it has to
         be declared not applicable, it cannot fall out of sight.
         """
         found: list[Subject] = []
         for requirement in self.catalogue.values():
-            if not requirement.planned:
-                kinds = requirement.target_kinds
-                mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
-                found += mine or [Subject(requirement.id, kinds[0], "none")]
+            kinds = requirement.target_kinds
+            if requirement.stand_in:
+                kinds = next(((kind,) for kind in kinds if self.profile.names(kind)), kinds)
+            mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
+            found += mine or [Subject(requirement.id, kinds[0], "none")]
         return found
 
     def channel(self, kind: str, name: str) -> Any:
         """The channel to a target; there is one per target and run."""
         key = (kind, name)
         if key not in self.channels:
-            self.channels[key] = self._open(kind, name)
+            self.channels[key] = self._beside(kind, name) or self._open(kind, name)
         return self.channels[key]
 
+    def _beside(self, kind: str, name: str) -> Channel | None:
+        """What is asked on this machine: what earlier runs of this profile left behind, promtool about rules."""
+        stream = self.directory.parent
+        match kind:
+            case "ledger":
+                return LedgerChannel(name, stream / ledger.NAME, self.started, self.transcript)
+            case "history":
+                return HistoryChannel(name, stream, self.started, self.transcript)
+            case "promtool":
+                return PromtoolChannel(self.profile.target("prometheus", name), self.transcript)
+        return None
+
     def _open(self, kind: str, name: str) -> Any:
-        if kind == "ledger":
-            return LedgerChannel(name, self.directory.parent / ledger.NAME, self.started, self.transcript)
         spec: Any = self.profile.program if kind == "names" else self.profile.target(kind, name)  # type: ignore[arg-type]
         where = (self.root, self.transcript)
         opened: Any = spec
@@ -137,8 +150,8 @@ class Run:
                 opened = CacheChannel(spec, self._secret(f"caches.{name}"), *where, dial=self._dial(spec))
             case "listener":
                 opened = TlsChannel(spec, *where)
-            case "api" | "websocket" | "prometheus" | "link" | "vantage":
-                opened = WebChannel(spec, *where)
+            case "api" | "websocket" | "prometheus" | "alertmanager" | "tracing" | "link" | "vantage":
+                opened = WebChannel(spec, *where, token=self.loaded.secrets.get(f"{kind}s.{name}"))
             case "logs" if isinstance(spec, stores.LogIndex):
                 opened = WebChannel(spec, *where)
             case "program":

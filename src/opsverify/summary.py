@@ -155,11 +155,6 @@ def chapters(entries: Iterable[Entry]) -> str:
     return ", ".join(f"{chapter} {count}" for chapter, count in Counter(each["chapter"] for each in entries).items())
 
 
-def planned(document: Document) -> list[dict[str, Any]]:
-    """The requirements of the manual that no check covers yet."""
-    return [row for row in document["coverage"] if row["coverage"] == "planned"]
-
-
 def counts(document: Document) -> list[tuple[State, int]]:
     """How many checks are in each state that occurs."""
     states = document["population"]["states"]

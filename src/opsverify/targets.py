@@ -146,12 +146,32 @@ class Service(Strict):
         return self
 
 
+class Growth(Strict):
+    """What a database's growth is judged by: the history of its size, and the filesystem that has to hold it.
+
+    ``series`` is a Prometheus selector of its size in bytes, such as ``pg_database_size_bytes{datname="shop"}``;
+    without a ``prometheus`` the suite's own earlier runs are the history. ``data`` is the folder of the database on its
+    host.
+    """
+
+    prometheus: Name | None = None
+    series: Text | None = None
+    data: FileOnHost
+
+    @model_validator(mode="after")
+    def _a_series_of_a_server(self) -> Self:
+        if (self.prometheus is None) != (self.series is None):
+            raise ValueError("expected prometheus and series, or neither of them")
+        return self
+
+
 class Database(Strict):
     """A PostgreSQL server, asked as the read-only account of docs/granting.md.
 
     ``via`` names the host through whose ssh it is reached; ``address`` is then as that host sees it. ``managed``: a
     provider runs it, so there is no host, no superuser and perhaps no pg_monitor. ``administrators`` are the roles that
     may be superusers or have the rights of one; ``store`` names the backups that its archive and base backups lie in.
+    ``growth`` says by what the space that it will need is judged.
     """
 
     name: Name
@@ -166,6 +186,7 @@ class Database(Strict):
     timeout_s: Seconds = 10
     administrators: list[Text] = Field(default_factory=lambda: ["postgres"])
     store: Name | None = None
+    growth: Growth | None = None
 
 
 class Replica(Strict):
@@ -219,10 +240,15 @@ class Endpoint(Strict):
 
 
 class Link(Endpoint):
-    """A page that people are sent to; ``marker`` is a text that only the right page shows."""
+    """A page that people are sent to; ``marker`` is a text that only the right page shows.
+
+    Of a Grafana, ``dashboards`` are the titles that have to be there, and ``token`` is that of a viewer's account.
+    """
 
     role: Literal["grafana", "kibana", "status", "docs"]
     marker: Text | None = None
+    dashboards: list[Text] = Field(default_factory=list)
+    token: Secret | None = None
 
     @model_validator(mode="after")
     def _known_by_its_marker(self) -> Self:
@@ -238,11 +264,50 @@ class Vantage(Endpoint):
     target: Annotated[str, StringConstraints(pattern=r"^https://\S+$")]
 
 
+class Interface(Strict):
+    """A network interface of an instance, and what it can carry: no virtual one tells that by itself."""
+
+    instance: Text
+    device: Text
+    capacity_mbit: Annotated[float, Field(gt=0)]
+
+
+class Promtool(Strict):
+    """The promtool that tests the rules: a program of this machine (``bin``), or that of a local ``image``."""
+
+    bin: AbsolutePath | None = None
+    image: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.bin is None) == (self.image is None):
+            raise ValueError("expected either bin or image")
+        return self
+
+
 class Prometheus(Endpoint):
-    """A Prometheus server and what it is expected to know."""
+    """A Prometheus server and what it is expected to know.
+
+    ``promtool`` is what its rules are tested with; the one in the runner's PATH unless given.
+    """
 
     api_job: Text
     instances: Annotated[list[Text], Field(min_length=1)]
+    interfaces: list[Interface] = Field(default_factory=list)
+    promtool: Promtool | None = None
+
+
+class Alertmanager(Endpoint):
+    """An Alertmanager, the ``prometheus`` that sends it alerts, and which of its receivers wake somebody up."""
+
+    prometheus: Name
+    pagers: Annotated[list[Text], Field(min_length=1)]
+
+
+class Tracing(Endpoint):
+    """A Jaeger query service, and the name under which the API sends its traces."""
+
+    service: Text
 
 
 class Listener(Strict):
@@ -263,20 +328,34 @@ class Listener(Strict):
 
 
 class Script(Strict):
-    """A script of the manual on a host, and ``runs``, the file that keeps a record of each of its runs."""
+    """A script of the manual on a host, and ``runs``, the file that keeps a record of each of its runs.
+
+    Those that deploy and roll back keep no such record, for changes are on record by themselves. Of the one that
+    deploys, ``api`` names the API whose health it has to ask for.
+    """
 
     name: Name
-    role: Literal["daily", "verify-backup", "audit"]
+    role: Literal["daily", "verify-backup", "audit", "deploy", "rollback"]
     host: Name
     path: AbsolutePath
-    runs: AbsolutePath
+    runs: AbsolutePath | None = None
+    api: Name | None = None
+
+    @model_validator(mode="after")
+    def _as_its_role_wants(self) -> Self:
+        if self.role not in ("deploy", "rollback") and self.runs is None:
+            raise ValueError("expected runs, the file that keeps a record of each run")
+        if self.role == "deploy" and self.api is None:
+            raise ValueError("expected api, the name of the API whose health it asks for")
+        return self
 
 
 class Program(Strict):
     """What people keep on file: contacts and duty roster, attestations, the performance baseline, restore drills.
 
-    Each lies beside the profile unless a path (from the project's root) is given. ``resolver`` is the name server that
-    is asked whether a domain takes mail; the runner's own unless given.
+    Each lies beside the profile unless a path (from the project's root) is given. ``changes`` and ``incidents`` are
+    folders of records, one file each; ``manual`` is the operations manual, with those that it links to beside it.
+    ``resolver`` is the name server that is asked whether a domain takes mail; the runner's own unless given.
     """
 
     name: Name = "program"
@@ -285,4 +364,7 @@ class Program(Strict):
     baseline: Text | None = None
     drills: Text | None = None
     accepted: Text | None = None
+    changes: Text | None = None
+    incidents: Text | None = None
+    manual: Text | None = None
     resolver: Annotated[Address, AfterValidator(_numeric)] | None = None

@@ -24,7 +24,6 @@ from opsverify.summary import (
     in_state,
     number,
     observations,
-    planned,
     says_it_all,
     sentence,
     visible,
@@ -192,11 +191,6 @@ class TerminalSummary:
         for state, count in counts(document):
             self._line(f"{SIGNS[state].symbol} {count:>4}  {state}", COLOURS.get(state))
         self._line(f"  {document['population']['total']:>4}  in all")
-        missing = planned(document)
-        if missing:
-            self._line()
-            of = len(document["coverage"])
-            self._paragraph(f"{len(missing)} of {of} requirements of the manual are not covered by a check yet.")
         self._line()
         colour = "yellow" if run["partial"] and run["verdict"] == "met" else VERDICT_COLOURS[run["verdict"]]
         self._paragraph(f"{headline(document)[0]}: {sentence(document)}", colour)

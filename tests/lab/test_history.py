@@ -55,18 +55,37 @@ def test_slow_requests_fail_when_they_are_more_than_a_twentieth(verify: Verify) 
 
 def test_a_past_above_the_limits_fails_and_one_below_them_passes(verify: Verify) -> None:
     # The daily rhythm takes the 95th percentile of memory above its mean.
-    faults.remember(cpu=0.62, memory=0.80, gap_minutes=100, heap_growth=0.15)
+    steep = 2**40  # bytes a day
+    faults.remember(cpu=0.72, memory=0.87, gap_minutes=100, heap_growth=0.15, network=0.72, database_daily=steep)
     hot = verify()
     assert hot.red == {
         "CAP-CPU-01-prometheus": "fail",
         "CAP-MEM-01-prometheus": "fail",
+        "CAP-NET-01-prometheus": "fail",
+        "CAP-STO-01-postgres": "fail",
+        "CAP-TRG-CPU-01-prometheus": "fail",
+        "CAP-TRG-MEM-01-prometheus": "fail",
         "BP-PERF-02-prometheus": "fail",
         "APP-HEAP-01-prometheus": "fail",
     }
-    assert 0.60 < hot.check("CAP-CPU-01-prometheus")["observations"][0]["observed"] < 0.65
+    assert 0.70 < hot.check("CAP-CPU-01-prometheus")["observations"][0]["observed"] < 0.75
+    assert "CAP-TRG-CPU-01-node" not in hot.states, "the host stands in only where there is no Prometheus"
 
-    faults.remember(cpu=0.58, memory=0.74, gap_minutes=60, heap_growth=0.05)
-    assert verify("-k", "CAP-CPU or CAP-MEM or BP-PERF-02 or APP-HEAP").red == {}
+    # Above the targets, and yet no reason to scale out.
+    faults.remember(cpu=0.69, memory=0.83, network=0.02)
+    warm = verify("-k", "CAP-CPU or CAP-MEM or CAP-TRG-CPU or CAP-TRG-MEM")
+    assert warm.red == {"CAP-CPU-01-prometheus": "fail", "CAP-MEM-01-prometheus": "fail"}
+
+    faults.remember(cpu=0.58, memory=0.74, gap_minutes=60, heap_growth=0.05, network=0.68)
+    cool = verify("-k", "CAP-CPU or CAP-MEM or CAP-NET or CAP-TRG or BP-PERF-02 or APP-HEAP")
+    assert cool.red == {}
+
+
+def test_a_line_whose_width_nobody_entered_has_no_share(verify: Verify) -> None:
+    interfaces = 'interfaces = [{ instance = "node:9100", device = "eth0", capacity_mbit = 1000 }]'
+    outcome = verify("-k", "CAP-NET", replace={interfaces: "interfaces = []"})
+    assert outcome.red == {"CAP-NET-01-prometheus": "error"}
+    assert "the profile names no interface of it" in outcome.check("CAP-NET-01-prometheus")["message"]
 
 
 def test_a_heap_that_nobody_measured_for_hours_has_no_trend(verify: Verify) -> None:

@@ -64,6 +64,7 @@ def test_an_entry_is_read_with_its_chapter_and_limits(tmp_path: Path) -> None:
         ("at_most = 0.8", "at_most = 0.8\nat_least = 0.1", "limits.used: exactly one of at_most"),
         ("at_most = 0.8\n", "", "limits.used: exactly one of at_most"),
         ('"1-2,7"', '"1 to 2"', "lines: String should match pattern"),
+        ('target = "host"', 'target = "host"\nplanned = true', "ABC-ONE-01: planned: unknown key"),
         ('target = "host"', 'target = "toaster"', "target.0: Input should be"),
     ],
 )
@@ -153,9 +154,8 @@ def test_catalogue_and_checks_agree(tmp_path: Path) -> None:
     ("more", "claimed", "said"),
     [
         ("", {"NO-SUCH-01": [Claim("a.py:1")]}, "a.py:1: requirement 'NO-SUCH-01' is not in the catalogue"),
-        ("", {}, "ABC-ONE-01 has no check and is not planned"),
+        ("", {}, "health/requirements.toml: ABC-ONE-01 has no check"),
         ("", {"ABC-ONE-01": [Claim("a.py:1"), Claim("b.py:2")]}, "b.py:2: ABC-ONE-01 already has its check in a.py:1"),
-        ("planned = true\n", {"ABC-ONE-01": [Claim("a.py:1")]}, "a.py:1: ABC-ONE-01 is marked planned"),
     ],
 )
 def test_catalogue_and_checks_that_disagree_end_in_one_line(
@@ -197,10 +197,6 @@ def test_a_claim_says_on_which_kind_of_target(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text(CHECK.replace('"ABC-ONE-01"', '"ABC-ONE-01", on="host"'), encoding="utf-8")
     assert claims(tmp_path / "checks") == {"ABC-ONE-01": [Claim("checks/test_it.py:3", "host")]}
-
-
-def test_a_planned_requirement_needs_no_check(tmp_path: Path) -> None:
-    check_coverage(catalogue_of(tmp_path, ENTRY.replace("must_pass", "planned = true\nmust_pass")), {})
 
 
 def test_the_real_catalogue_and_the_real_checks_agree(demands: Catalogue) -> None:

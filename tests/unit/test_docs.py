@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from lab.deliver import REDIS_VERIFIER
-from opsverify import accepted, attestations, baseline, cli, roster
+from opsverify import accepted, attestations, baseline, changes, cli, incidents, roster
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
+from opsverify.targets import Growth
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{each.name}" for each in (ROOT / "docs").glob("*.md"))]
@@ -54,6 +55,7 @@ def test_every_pytest_example_selects_checks(command: str, monkeypatch: pytest.M
     for environment in ("STAGING", "PRODUCTION"):
         for service in ("POSTGRES", "REDIS"):
             monkeypatch.setenv(f"{environment}_{service}_PASSWORD", "only-to-collect")
+        monkeypatch.setenv(f"{environment}_GRAFANA_TOKEN", "only-to-collect")
     arguments = [*shlex.split(command)[1:], "--collect-only", "-q", "-p", "no:cacheprovider"]
     arguments = [each for each in arguments if each != "--lf"]  # needs a run before it
     done = subprocess.run(
@@ -79,6 +81,11 @@ PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the ex
     "# baseline.toml": baseline.parse,
     "# accepted.toml": accepted.parse,
     "# keys.toml": parse_inventory,
+    "[databases.growth] # of the [[databases]] above it": lambda text, _: Growth.model_validate(
+        tomllib.loads(text)["databases"]["growth"]
+    ),
+    "# incidents/INC-2026-0117.toml": lambda text, _: incidents.parse(text, "incidents/INC-2026-0117.toml"),
+    "# CHG-2026-0042.toml": lambda text, _: changes.parse(text, "changes/CHG-2026-0042.toml"),
     "[[not_applicable]]": lambda text, _: [
         NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
     ],
@@ -128,3 +135,10 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):
             assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"
+
+
+def test_the_change_record_shown_has_every_step() -> None:
+    """So that the example meets every requirement of its chapter, and not only its parser."""
+    example = next(each for each in EXAMPLES if each.startswith("# CHG-"))
+    change = changes.parse(example, "changes/CHG-2026-0042.toml")
+    assert [name for name in type(change).model_fields if name != "on_no_go" and not getattr(change, name)] == []

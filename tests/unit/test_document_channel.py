@@ -34,7 +34,11 @@ def program(folder: Path, transcript: Transcript) -> DocumentChannel:
     names = ("roster", "attestations", "baseline", "accepted", "drills")
     roster, attestations, baseline, accepted, drills = (folder / f"{name}.toml" for name in names)
     keys = {"keys.toml": folder / "keys.toml"}
-    documents = Documents(folder.parents[1], roster, attestations, baseline, accepted, drills, keys)
+    folders = (folder / "changes", folder / "incidents")
+    manual = folder / "manual.md"
+    documents = Documents(
+        folder.parents[1], roster, attestations, baseline, accepted, drills, *folders, manual=manual, keys=keys
+    )
     return DocumentChannel("program", documents, transcript)
 
 
@@ -140,3 +144,35 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
     with pytest.raises(UsageError, match="Is a directory"):
         replace(tmp_path / "x.toml", "new")
     assert [each.name for each in tmp_path.iterdir()] == ["x.toml"]
+
+
+def test_records_of_a_folder_are_read_one_by_one(program: DocumentChannel, folder: Path, exchanges: Exchanges) -> None:
+    assert program.records("changes") == {}
+    (folder / "changes").mkdir()
+    (folder / "changes" / "CHG-2.toml").write_text("b", encoding="utf-8")
+    (folder / "changes" / "CHG-1.toml").write_text("a", encoding="utf-8")
+    (folder / "changes" / "notes.txt").write_text("c", encoding="utf-8")
+    expected = {"profiles/test/changes/CHG-1.toml": "a", "profiles/test/changes/CHG-2.toml": "b"}
+    assert program.records("changes") == expected
+    assert [each["question"] for each in exchanges()[1:]] == [
+        {"list": "profiles/test/changes"},
+        {"read": "profiles/test/changes/CHG-1.toml"},
+        {"read": "profiles/test/changes/CHG-2.toml"},
+    ]
+
+
+def test_a_folder_of_records_that_is_none_is_no_empty_one(program: DocumentChannel, folder: Path) -> None:
+    (folder / "incidents").write_text("", encoding="utf-8")
+    with pytest.raises(UnansweredError, match="profiles/test/incidents: cannot be read"):
+        program.records("incidents")
+
+
+def test_manuals_are_read_beside_the_manual_alone(program: DocumentChannel, folder: Path) -> None:
+    assert program.manual() is None
+    (folder / "manual.md").write_text("[x](./other.md)", encoding="utf-8")
+    (folder / "other.md").write_text("other", encoding="utf-8")
+    assert program.manual() == "[x](./other.md)"
+    assert program.manual("./other.md") == "other"
+    assert program.manual("gone.md") is None
+    with pytest.raises(RefusedError, match="does not lie beside the manual"):
+        program.manual("../../secret.md")

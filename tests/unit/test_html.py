@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from opsverify.charts import MOST_POINTS
 from opsverify.summary import observations
 
 REQUIREMENT = """
@@ -32,7 +33,6 @@ must_pass = false
 remedy = "Remedy of {id}."
 remedy_zh = "处理。"
 target = "host"
-planned = {planned}
 [requirement.limits]
 age = {{ at_most = 1, unit = "days", origin = "manual" }}
 share = {{ at_least = 0.6, unit = "ratio", origin = "manual" }}
@@ -67,22 +67,29 @@ def test_end(ends_badly, judge): judge([holds("up", "yes", "yes", True)])
 
 @pytest.mark.requirement("SKIP-SELF-01")
 def test_skip(): pytest.skip("no time")
+"""
+DRAWN = r"""
+import pytest
+from opsverify.judgement import holds
 
 @pytest.mark.requirement("FINE-A-01")
-def test_fine(judge): judge([holds("up", "yes", "yes", True)])
+def test_fine(judge, chart):
+    chart("</svg><script>alert(2)</script>", "ratio", [(1.79e9 + 60 * i, i / 1e6) for i in range(9999)], 0.6)
+    judge([holds("up", "yes", "yes", True), holds("CPU reaches 0.6 ratio", "in 41 days", "shown", True)])
 """
-NAMES = ("BAD-HOSTILE-01", "SETUP-DOWN-01", "CALL-DOWN-01", "END-BAD-01", "SKIP-SELF-01", "FINE-A-01", "PLAN-A-01")
+NAMES = ("BAD-HOSTILE-01", "SETUP-DOWN-01", "CALL-DOWN-01", "END-BAD-01", "SKIP-SELF-01", "FINE-A-01")
 
 
 @pytest.fixture(scope="module", params=[(), ("-n", "2")], ids=["in-one", "in-parallel"])
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The report of a run that ends in every way there is."""
     root = tmp_path_factory.mktemp("project")
-    checks = root / "checks" / "health"
-    checks.mkdir(parents=True)
-    entries = [REQUIREMENT.format(id=name, planned=str(name.startswith("PLAN")).lower()) for name in NAMES]
-    (checks / "requirements.toml").write_text("".join(entries), encoding="utf-8")
-    (checks / "test_health.py").write_text(CHECKS, encoding="utf-8")
+    for chapter, checks, names in (("health", CHECKS, set(NAMES) - {"FINE-A-01"}), ("capacity", DRAWN, ["FINE-A-01"])):
+        folder = root / "checks" / chapter
+        folder.mkdir(parents=True)
+        entries = [REQUIREMENT.format(id=name) for name in sorted(names)]
+        (folder / "requirements.toml").write_text("".join(entries), encoding="utf-8")
+        (folder / f"test_{chapter}.py").write_text(checks, encoding="utf-8")
     (root / "profiles" / "demo").mkdir(parents=True)
     (root / "profiles" / "demo" / "profile.toml").write_text(
         'name = "demo"\ndescription = "demo"\nhosts = [{ name = "node", connection = "local://" }]\n', encoding="utf-8"
@@ -114,7 +121,7 @@ def rows(page: str) -> dict[str, dict[str, Any]]:
     """The rows of the table by requirement; each check has exactly one."""
     every = [row for tests in data(page)["tests"].values() for row in tests]
     named = {name: row for name in NAMES for row in every if f"<b>{name}</b>" in row["resultsTableRow"][0]}
-    assert len(named) == len(every) == len(NAMES) - 1
+    assert len(named) == len(every) == len(NAMES)
     return named
 
 
@@ -189,8 +196,19 @@ def test_the_head_of_the_page_needs_no_script(page: str) -> None:
     assert "Remedy of BAD-HOSTILE-01." in head
     assert "&lt;b&gt;node&lt;/b&gt;: cannot be reached" in head
     assert "PARTIAL RUN" in head
-    assert "1 of 7 requirements of the manual are not covered by a check yet" in head
     assert re.search(r"\d\d:\d\d:\d\d UTC", head)
+
+
+def test_a_picture_stands_in_the_details_and_those_of_capacity_in_the_head(page: str) -> None:
+    head = page[: page.index("data-jsonblob")]
+
+    assert "<h2>Capacity 容量</h2>" in head
+    assert "<p>CPU reaches 0.6 ratio: in 41 days</p>" in head
+    for place in (head, rows(page)["FINE-A-01"]["log"]):
+        assert place.count("<svg ") == place.count("</svg>") == 1
+        assert "limit 60 %" in place
+        assert 100 < place.count(" L") < MOST_POINTS
+    assert "<svg" not in rows(page)["BAD-HOSTILE-01"]["log"]
 
 
 def test_the_environment_is_versions_and_nothing_else(page: str) -> None:

@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsverify.errors import InsufficientFactsError, UnansweredError
-from opsverify.probes.containers import Published, Usage, containers, of_service, parse_inspect, parse_stats, parse_time
+from opsverify.probes.containers import (
+    Published,
+    Usage,
+    containers,
+    has_image,
+    of_service,
+    parse_inspect,
+    parse_stats,
+    parse_time,
+)
 
 
 @pytest.fixture
@@ -30,6 +39,7 @@ def test_a_real_container(inspected: dict[str, Any]) -> None:
     assert found.memory_limit == 268435456
     assert [str(each) for each in found.published] == ["127.0.0.1:16379->6379/tcp"]
     assert not found.published[0].wide
+    assert found.image == "sha256:8e964dc1a9f124b85f6b728f57a88738910edd0c02120a82db00aa6271ab8207"
 
 
 def test_a_container_without_a_health_check_has_no_health(inspected: dict[str, Any]) -> None:
@@ -122,6 +132,17 @@ def test_a_container_that_is_gone_since_it_was_listed_is_gone(inspected: dict[st
         containers(Engine(b=None))  # type: ignore[arg-type]
 
 
+def test_an_image_is_there_by_its_id() -> None:
+    host: Any = Engine(**{"sha256:aa": {"Id": "sha256:aa"}, "sha256:bb": None, "sha256:cc": {}})
+    assert has_image(host, "sha256:aa")
+    assert not has_image(host, "sha256:bb")
+    with pytest.raises(UnansweredError, match="tells no id of the image sha256:cc"):
+        has_image(host, "sha256:cc")
+    host.status = 500
+    with pytest.raises(UnansweredError, match="answered /images/sha256:bb/json with status 500"):
+        has_image(host, "sha256:bb")
+
+
 def test_what_was_run_for_one_command_is_none_of_the_service(inspected: dict[str, Any]) -> None:
     once = copy.deepcopy(inspected)
     once["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
@@ -140,7 +161,7 @@ def test_an_empty_restart_policy_is_none(inspected: dict[str, Any]) -> None:
     assert parse_inspect(inspected).restart_policy == "no"
 
 
-@pytest.mark.parametrize("key", ["Id", "Name", "State", "HostConfig", "Config", "RestartCount", "Created"])
+@pytest.mark.parametrize("key", ["Id", "Name", "State", "HostConfig", "Config", "RestartCount", "Created", "Image"])
 def test_a_field_that_is_missing_is_named(inspected: dict[str, Any], key: str) -> None:
     del inspected[key]
     with pytest.raises(UnansweredError, match=f"docker inspect.*KeyError: '{key}'"):

@@ -264,8 +264,10 @@ MARKER = 'marker = "Our status"\n'
         # scripts
         ('path = "/opt/daily.sh"', 'path = "daily.sh"', "scripts.0.path: String should match pattern"),
         ('path = "/opt/daily.sh"', 'path = "/opt/a b.sh"', "scripts.0.path: String should match pattern"),
-        ('runs = "/var/lib/daily.jsonl"\n', "", "scripts.0.runs: Field required"),
-        ('role = "daily"', 'role = "weekly"', "scripts.0.role: Input should be 'daily', 'verify-backup' or 'audit'"),
+        ('runs = "/var/lib/daily.jsonl"\n', "", "scripts.0: expected runs, the file that keeps a record of each run"),
+        ('role = "daily"', 'role = "weekly"', "scripts.0.role: Input should be 'daily', 'verify-backup', 'audit'"),
+        ('role = "daily"', 'role = "deploy"', "scripts.0: expected api, the name of the API whose health it asks for"),
+        ('role = "daily"', 'role = "deploy"\napi = "web"', "script daily: api: 'web' is no api of this profile"),
         ('role = "daily"\nhost = "node"', 'role = "daily"\nhost = "nod"', "script daily: host: 'nod' is no host"),
         # services, listeners, program
         ('logs = "events"', 'logs = "never"', "services.1.logs: Input should be 'continuous' or 'events'"),

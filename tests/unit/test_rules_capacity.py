@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 
 import pytest
 
+from opsverify.days import Daily, day_of, ends
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.judgement import Limits, Observation, unmet
+from opsverify.probes.daily import Days
 from opsverify.probes.machine import Filesystem
 from opsverify.probes.series import Latency, Utilisation
 from opsverify.rules import capacity
+from opsverify.targets import Interface
 
 LimitsOf = Callable[[str], Limits]
 
@@ -132,3 +136,96 @@ def test_an_empty_histogram_cannot_be_judged(limits_of: LimitsOf) -> None:
 def test_a_histogram_without_the_edge_cannot_be_judged(limits_of: LimitsOf) -> None:
     with pytest.raises(UnansweredError, match="no bucket at 2 s"):
         capacity.latency(Latency(((1.0, 100.0), (math.inf, 100.0))), limits_of("CAP-TRG-P95-01"))
+
+
+SEVEN_ENDS = ends(datetime(2026, 11, 23, 12, tzinfo=UTC), 7)
+
+
+def week(instance: str, *values: float, coverage: float = 1.0) -> Days:
+    ends_of_them = SEVEN_ENDS[-len(values) :] if values else ()
+    found = [Daily(day_of(moment), value, coverage) for moment, value in zip(ends_of_them, values, strict=True)]
+    return Days(instance, tuple(found))
+
+
+def judged(limits_of: LimitsOf, *found: Days, expected: tuple[str, ...] = ("a",)) -> list[Observation]:
+    return capacity.in_a_row(found, expected, SEVEN_ENDS, limits_of("CAP-TRG-CPU-01"), "mean CPU use")
+
+
+@pytest.mark.parametrize(
+    ("values", "good"),
+    [([0.71] * 7, False), ([0.70] * 7, True), ([0.95] * 6 + [0.7], True), ([0.1] + [0.95] * 3, True)],
+)
+def test_seven_days_above_the_trigger_call_for_scaling_out(
+    limits_of: LimitsOf, values: list[float], good: bool
+) -> None:
+    (observed,) = judged(limits_of, week("a", *values))
+    assert observed.met is good
+    assert observed.expected == "at most 0.7 ratio on one of 7 complete UTC days"
+    assert isinstance(observed.observed, tuple)
+    assert str(observed.observed[-1]) == f"2026-11-22 {values[-1]}"
+
+
+@pytest.mark.parametrize("found", [[], [week("a", *[0.95] * 6)], [week("a", *[0.1] * 7, coverage=0.89)]])
+def test_days_that_nobody_measured_are_neither_hot_nor_cool(limits_of: LimitsOf, found: list[Days]) -> None:
+    with pytest.raises(InsufficientFactsError, match=r"a \d of 7 days"):
+        judged(limits_of, *found)
+
+
+def test_a_hot_host_is_found_among_cool_and_unknown_ones(limits_of: LimitsOf) -> None:
+    found = [week("a", *[0.95] * 6), week("b", *[0.1] * 7), week("c", *[0.9] * 7)]
+    assert [each.name for each in unmet(judged(limits_of, *found, expected=("a", "b", "c")))] == [
+        "c mean CPU use by day"
+    ]
+
+
+def test_a_hot_host_that_nobody_entered_is_found_and_one_that_came_meanwhile_is_not_judged(limits_of: LimitsOf) -> None:
+    observed = judged(limits_of, week("0", *[0.9] * 2), week("a", *[0.1] * 7), week("z", *[0.9] * 7))
+    assert [(each.name.split()[0], each.met) for each in observed] == [("a", True), ("z", False)]
+
+
+def test_a_day_with_too_few_samples_says_so(limits_of: LimitsOf) -> None:
+    days = week("a", 0.1, 0.2)
+    sparse = Days("a", (Daily(days.days[0].day, 0.1, 0.5), days.days[1]))
+    (observed,) = judged(limits_of, sparse)
+    assert observed.observed == ("2026-11-21 0.1 (samples cover 50%)", "2026-11-22 0.2")
+
+
+ETH0 = Interface(instance="a", device="eth0", capacity_mbit=1000)
+
+
+def carried(value: float, coverage: float = 1.0, device: str = "eth0") -> Days:
+    return Days("a", (Daily(date(2026, 11, 23), value, coverage),), device)
+
+
+@pytest.mark.parametrize(("value", "good"), [(0.70, True), (0.71, False), (0.0, True), (1.2, False)])
+def test_bandwidth_keeps_to_its_share(limits_of: LimitsOf, value: float, good: bool) -> None:
+    assert met(capacity.bandwidth([carried(value)], [ETH0], ["a"], limits_of("CAP-NET-01"))) is good
+
+
+@pytest.mark.parametrize(
+    ("found", "interfaces", "expected", "why"),
+    [
+        ([], [ETH0], ["a"], "no samples of both directions"),
+        ([carried(math.nan)], [ETH0], ["a"], "no samples of both directions"),
+        ([carried(0.1, 0.89)], [ETH0], ["a"], "cover 89.0% of the window"),
+        ([carried(0.1)], [], ["a"], "a: the profile names no interface"),
+        ([carried(0.1)], [ETH0], ["a", "b"], "b: the profile names no interface"),
+        ([carried(0.1, device="eth1")], [ETH0], ["a"], "a eth0: no samples"),
+    ],
+)
+def test_an_interface_of_which_nothing_is_known_cannot_be_judged(
+    limits_of: LimitsOf, found: list[Days], interfaces: list[Interface], expected: list[str], why: str
+) -> None:
+    with pytest.raises(InsufficientFactsError, match=why):
+        capacity.bandwidth(found, interfaces, expected, limits_of("CAP-NET-01"))
+
+
+def test_a_full_line_is_found_though_nothing_is_known_of_another_host(limits_of: LimitsOf) -> None:
+    assert not met(capacity.bandwidth([carried(0.9)], [ETH0], ["a", "b"], limits_of("CAP-NET-01")))
+
+
+def test_interfaces_without_a_capacity_are_shown() -> None:
+    (observed,) = capacity.not_judged([("a", "eth0"), ("a", "eth1"), ("b", "eth0")], [ETH0])
+    assert observed.observed == ("a eth1", "b eth0")
+    (observed,) = capacity.not_judged([("a", "eth0")], [ETH0])
+    assert observed.observed == "none"

@@ -14,6 +14,7 @@ DAYS = 35
 POLICY = "tokenswap-logs"
 HEADERS = {"X-elastic-product": "Elasticsearch"}
 DAY = 86400
+STORED = 422_502  # bytes of an index
 
 
 def indices() -> dict[str, float]:
@@ -28,8 +29,31 @@ def documents(created: float) -> int:
     return 1400 + int(created // DAY) * 7 % 90
 
 
-def cat(pattern: str, wanted: str) -> list[dict[str, Any]]:
+def health() -> dict[str, Any]:
+    """``_cluster/health``: as of one node, whose replicas have nowhere to go but are none."""
+    shards = len(indices())
+    return {
+        "cluster_name": "stand-in",
+        "status": "green",
+        "timed_out": False,
+        "number_of_nodes": 1,
+        "number_of_data_nodes": 1,
+        "active_primary_shards": shards,
+        "active_shards": shards,
+        "relocating_shards": 0,
+        "initializing_shards": 0,
+        "unassigned_shards": 0,
+        "delayed_unassigned_shards": 0,
+        "number_of_pending_tasks": 0,
+        "number_of_in_flight_fetch": 0,
+        "task_max_waiting_in_queue_millis": 0,
+        "active_shards_percent_as_number": 100.0,
+    }
+
+
+def cat(pattern: str, wanted: str, in_bytes: bool) -> list[dict[str, Any]]:
     """``_cat/indices?format=json``: all values are text."""
+    size = str(STORED) if in_bytes else f"{STORED / 1024:.1f}kb"
     found = []
     for name, created in indices().items():
         if fnmatch.fnmatch(name, pattern):
@@ -42,12 +66,21 @@ def cat(pattern: str, wanted: str) -> list[dict[str, Any]]:
                 "rep": "0",
                 "docs.count": str(documents(created)),
                 "docs.deleted": "0",
-                "store.size": "412.6kb",
-                "pri.store.size": "412.6kb",
+                "store.size": size,
+                "pri.store.size": size,
             }
             columns = wanted.split(",") if wanted else list(row)
             found.append({column: row[column] for column in columns if column in row})
     return found
+
+
+def allocation() -> list[dict[str, Any]]:
+    """``_cat/allocation?format=json&bytes=b``; a stand-in has a disk of which a quarter is in use."""
+    total, used = 50 * 2**30, 12 * 2**30
+    return [
+        {"shards": str(DAYS + 1), "disk.total": str(total), "disk.used": str(used), "disk.avail": str(total - used)}
+        | {"disk.percent": "24", "host": "127.0.0.1", "ip": "127.0.0.1", "node": "stand-in"}
+    ]
 
 
 def explained(pattern: str) -> dict[str, Any]:
@@ -90,10 +123,12 @@ def answer(path: str) -> tuple[int, Any]:
     url = urlsplit(path)
     asked, query = unquote(url.path).strip("/").split("/"), parse_qs(url.query)
     match asked:
-        case [""]:
-            return 200, {"name": "stand-in", "cluster_name": "stand-in", "version": {"number": "7.17.0"}}
-        case ["_cat", "indices", pattern]:
-            return 200, cat(pattern, query.get("h", [""])[0])
+        case [""] | ["_cluster", "health"]:
+            about = {"name": "stand-in", "cluster_name": "stand-in", "version": {"number": "7.17.0"}}
+            return 200, health() if asked[0] else about
+        case ["_cat", "indices", pattern] | ["_cat", "allocation" as pattern]:
+            sizes = query.get("bytes") == ["b"]
+            return 200, allocation() if asked[1] == pattern else cat(pattern, query.get("h", [""])[0], sizes)
         case [pattern, "_ilm", "explain"]:
             return 200, explained(pattern)
         case ["_ilm", "policy", name]:

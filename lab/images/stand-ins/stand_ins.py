@@ -1,7 +1,7 @@
-"""Stand-ins for Grafana, Kibana, Elasticsearch, the status page, the docs and the pager: just enough, and they say so.
+"""Stand-ins for Grafana, Kibana, Elasticsearch, Jaeger, status page, docs and pager: just enough, and they say so.
 
-All but Elasticsearch and the pager speak TLS. A test may have them answer otherwise: OVERRIDES, read at every request,
-holds {"8081 /": {"status": 503, "headers": {"X-Name": "value"}, "body": "text, or an object for JSON"}}.
+All but Elasticsearch, Jaeger and the pager speak TLS. A test may have them answer otherwise: OVERRIDES, read at every
+request, holds {"8081 /": {"status": 503, "headers": {"X-Name": "value"}, "body": "text, or an object for JSON"}}.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import elasticsearch
+import grafana
+import jaeger
 import traffic
 
 OVERRIDES = Path("/run/stand-ins/overrides.json")
@@ -42,15 +44,13 @@ def page(title: str) -> str:
 
 
 ANSWERS: dict[int, dict[str, dict[str, Any] | str]] = {
-    3000: {
-        "/api/health": {"commit": "stand-in", "database": "ok", "version": "9.5.0"},
-        "/": page("Grafana (stand-in)"),
-    },
+    3000: {"/": page("Grafana (stand-in)")},
     5601: {"/api/status": KIBANA, "/": page("Kibana (stand-in)")},
     8081: {"/": page("TokenSwap status: all systems operational (stand-in)")},
     8082: {"/": page("TokenSwap API documentation (stand-in)")},
     8090: {"/": page("Webhook receiver (stand-in)")},
     9200: {},
+    16686: {},
 }
 
 
@@ -95,6 +95,12 @@ class Handler(BaseHTTPRequestHandler):
             found = {"hooks": list(HOOKS)}
         if self.port == 9200 and path != "/ping":
             self.answer(*elasticsearch.answer(self.path), elasticsearch.HEADERS)
+            return
+        if self.port == 16686 and path != "/ping":
+            self.answer(*jaeger.answer(self.path))
+            return
+        if self.port == 3000 and (told := grafana.answer(self.path, self.headers.get("Authorization", ""))):
+            self.answer(*told)
             return
         if path == "/ping":  # for the health check, which asks what no test overrides
             found = "pong"

@@ -8,6 +8,8 @@ import random
 import ssl
 import time
 
+import jaeger
+
 CA = "/etc/ssl/certs/lab-root-ca.crt"
 READS = ("/v1/pools", "/v1/prices", "/v1/stats", "/v1/config", "/v1/prices")
 
@@ -16,11 +18,13 @@ def ask(method: str, path: str) -> None:
     connection = http.client.HTTPSConnection(
         "api.tokenswap.io", timeout=5, context=ssl.create_default_context(cafile=CA)
     )
+    began, clock = time.time(), time.monotonic()
     try:
         connection.request(method, path, headers={"User-Agent": "lab-traffic"})
         connection.getresponse().read()
     finally:
         connection.close()
+    jaeger.record(method, path, began, time.monotonic() - clock)
 
 
 def run() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from opsverify.channels.base import LONGEST_ANSWER, Channel
-from opsverify.documents import Documents, Which
-from opsverify.errors import RefusedError, UnansweredError
+from opsverify.documents import Documents, Folder, Which
+from opsverify.errors import RefusedError, UnansweredError, UsageError
 from opsverify.transcript import Transcript
 
 
@@ -42,6 +42,39 @@ class DocumentChannel(Channel):
         if name not in self.documents.keys:
             raise self.refuse({"read": name}, "the profile names no such file of a keystore")
         return self._read(self.documents.keys[name], name)
+
+    def records(self, folder: Folder) -> dict[str, str]:
+        """The text of each record in a folder, by the path that messages show; empty where there is no such folder.
+
+        Raises:
+            UnansweredError: the folder or a file cannot be read, is too long or no UTF-8.
+        """
+        shown = self.documents.shown(folder)
+
+        def send() -> list[str]:
+            try:
+                return self.documents.records(folder)
+            except UsageError as error:
+                raise UnansweredError(str(error)) from None
+
+        names: list[str] = self.exchange({"list": shown}, send, lambda found: {"files": found})
+        path = self.documents.path(folder)
+        return {f"{shown}/{name}": self._read(path / name, f"{shown}/{name}") or "" for name in names}
+
+    def manual(self, name: str = "") -> str | None:
+        """The text of the operations manual, or of one beside it by ``name``; None when it does not exist.
+
+        Raises:
+            RefusedError: the profile names no manual, or ``name`` leads out of its folder.
+            UnansweredError: as `text`.
+        """
+        manual = self.documents.manual
+        if manual is None:
+            raise self.refuse({"read": name or "manual"}, "the profile names no manual")
+        path = (manual.parent / name).resolve() if name else manual
+        if name and not path.is_relative_to(manual.parent.resolve()):
+            raise self.refuse({"read": name}, "it does not lie beside the manual")
+        return self._read(path, name or manual.name)
 
     def artefact(self, artefact: str) -> str | None:
         """The text of a file in the folder of the attestations; None when it does not exist.

@@ -113,10 +113,7 @@ def in_container(image: str) -> Place:
     Raises:
         UnansweredError: there is no container engine here, no such image, or it does not start.
     """
-    engine = shutil.which("docker") or shutil.which("podman")
-    if engine is None:
-        raise UnansweredError("scratch: neither docker nor podman is here to run scratch.image with")
-    _is_here(engine)
+    engine = local_engine("scratch.image")
     user = _ask([engine, "image", "inspect", "-f", "{{.Config.User}}", image], f"image {image} is not on this machine")
     account = "postgres" if user.partition(":")[0] in ("", "0", "root") else user
     container = f"opsv-drill-{token_hex(8)}"
@@ -146,6 +143,19 @@ def in_container(image: str) -> Place:
         raise
     kept = {name: value for name, value in os.environ.items() if name in CLIENT}
     return Place(f"container of {image}", inside, "", folder, remove, kept)
+
+
+def local_engine(image: str) -> str:
+    """The container engine of this machine, to run what the profile names as ``image`` with.
+
+    Raises:
+        UnansweredError: there is none, or it runs its containers elsewhere.
+    """
+    engine = shutil.which("docker") or shutil.which("podman")
+    if engine is None:
+        raise UnansweredError(f"scratch: neither docker nor podman is here to run {image} with")
+    _is_here(engine)
+    return engine
 
 
 def _is_here(engine: str) -> None:

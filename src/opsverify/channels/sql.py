@@ -30,7 +30,7 @@ FUNCTIONS = frozenset(
     clock_timestamp coalesce count current_database current_setting date_part exists extract floor format_type
     greatest has_database_privilege has_table_privilege in isfinite lag least left length lower max min now nullif
     pg_blocking_pids pg_current_wal_lsn pg_database_size pg_get_indexdef pg_has_role pg_hba_file_rules
-    pg_is_in_recovery pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_ls_archive_statusdir
+    pg_is_in_recovery pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_ls_archive_statusdir pg_ls_waldir
     pg_postmaster_start_time pg_relation_size pg_stat_get_wal_receiver pg_table_size pg_total_relation_size
     pg_wal_lsn_diff quote_ident round row_number split_part string_agg sum to_char trunc unnest upper version
     any all over filter values

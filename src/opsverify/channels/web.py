@@ -18,6 +18,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
+from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 
 from opsverify import __version__, targets
@@ -70,12 +71,17 @@ class _DialElsewhere(HTTPAdapter):
 
 
 class WebChannel(Channel):
-    """Questions to one HTTP server. Nothing but GET exists here, and no redirect is followed to another host."""
+    """Questions to one HTTP server. Nothing but GET exists here, and no redirect is followed to another host.
+
+    ``token`` goes with every question, as a bearer's.
+    """
 
     kind = "web"
 
-    def __init__(self, endpoint: targets.Endpoint, root: Path, transcript: Transcript) -> None:
-        super().__init__(endpoint.name, "anonymous", endpoint.timeout_s, transcript)
+    def __init__(
+        self, endpoint: targets.Endpoint, root: Path, transcript: Transcript, *, token: SecretStr | None = None
+    ) -> None:
+        super().__init__(endpoint.name, "bearer" if token else "anonymous", endpoint.timeout_s, transcript)
         self.spec = endpoint
         url = urlsplit(re.sub(r"^ws", "http", endpoint.url))
         self._base = url.path
@@ -85,6 +91,8 @@ class WebChannel(Channel):
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.update({"User-Agent": f"opsverify/{__version__}"})
+        if token is not None:
+            self._session.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
         if endpoint.connect:
             self._session.headers["Host"] = url.netloc
             self._session.mount("https://", _DialElsewhere(str(url.hostname)))

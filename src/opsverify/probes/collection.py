@@ -48,7 +48,7 @@ def coverage(prometheus: WebChannel, metrics: tuple[str, ...], hours: float) -> 
             raise UnansweredError(f"answered with status {answer.status}: {answer.text[:200]!r}")
         intervals = parse_targets(answer.text)
     counted = {
-        metric: query(prometheus, f"max by (job, instance) (count_over_time({metric}[{hours:g}h]))")
+        metric: query(prometheus, f"max by (job, instance) (count_over_time({metric}[{hours * 3600:.0f}s]))")
         for metric in metrics
     }
     return parse_coverage(counted, intervals, hours * 3600)

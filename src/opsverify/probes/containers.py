@@ -58,6 +58,7 @@ class Container:
     """A container as ``inspect`` shows it; ``health`` is None where the image defines no health check.
 
     ``oneoff`` is what ``docker compose run`` starts: it carries the service's name but is none of its containers.
+    ``image`` is the id of its image.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Container:
     confinement: Confinement | None = None
     log_options: tuple[tuple[str, str], ...] = ()
     log_path: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,17 @@ def _inspected(host: Host, container: str) -> Container | None:
         return None
 
 
+def has_image(host: Host, image: str) -> bool:
+    """Whether the engine has an image, by its id."""
+    try:
+        with about(f"host {host.name}"):
+            return bool(_engine(host, f"/images/{image}/json")["Id"] == image)
+    except _GoneError:
+        return False
+    except (KeyError, TypeError):
+        raise UnansweredError(f"host {host.name}: the Docker engine tells no id of the image {image}") from None
+
+
 def of_service(host: Host, everything: tuple[Container, ...], service: str) -> tuple[Container, ...]:
     """The containers of a Compose service of the host's project, without those that were run for one command."""
     project = host.spec.compose_project
@@ -176,6 +189,7 @@ def parse_inspect(data: dict[str, Any]) -> Container:
             confinement=parse_confinement(data),
             log_options=tuple(sorted((configuration["LogConfig"].get("Config") or {}).items())),
             log_path=data.get("LogPath") or "",
+            image=data["Image"],
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnansweredError(

@@ -10,6 +10,8 @@ from opsverify.baseline import Baseline
 from opsverify.baseline import parse as parse_baseline
 from opsverify.channels.document import DocumentChannel
 from opsverify.channels.names import NamesChannel
+from opsverify.incidents import Incident
+from opsverify.incidents import parse as parse_incident
 from opsverify.probes import Attempt, attempt
 from opsverify.roster import Roster
 from opsverify.roster import parse as parse_roster
@@ -40,6 +42,11 @@ def baseline(program: DocumentChannel) -> Baseline | None:
     """The performance baseline; None when there is none."""
     text = program.text("baseline")
     return None if text is None else parse_baseline(text, program.documents.shown("baseline"))
+
+
+def incidents(program: DocumentChannel) -> tuple[Incident, ...]:
+    """The incident records, in the order of their files."""
+    return tuple(parse_incident(text, file) for file, text in program.records("incidents").items())
 
 
 def mail_exchangers(names: NamesChannel, domain: str) -> Attempt[tuple[str, ...]]:

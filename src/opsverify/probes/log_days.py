@@ -185,8 +185,7 @@ def parse_indices(told: Any, prefix: str) -> tuple[dict[str, tuple[date, int]], 
     for each in told:
         try:
             name, count = str(each["index"]), each["docs.count"]
-            parts = re.match(r"(\d{4})[.-](\d{2})[.-](\d{2})(?!\d)", name.removeprefix(prefix))
-            day = date(*(int(part) for part in parts.groups())) if parts else None
+            day = day_in(name, prefix)
             if count is None or day is None:
                 unread.append(
                     f"{name} ({each.get('status') or 'no status'})" if day else f"{name} (no day in its name)"
@@ -196,6 +195,16 @@ def parse_indices(told: Any, prefix: str) -> tuple[dict[str, tuple[date, int]], 
         except (KeyError, TypeError, ValueError, AttributeError):
             raise UnansweredError(f"this index is not understood: {str(each)[:200]!r}") from None
     return found, tuple(unread)
+
+
+def day_in(name: str, prefix: str) -> date | None:
+    """The day in the name of an index after its prefix; None where there is none.
+
+    Raises:
+        ValueError: it is none of the calendar.
+    """
+    parts = re.match(r"(\d{4})[.-](\d{2})[.-](\d{2})(?!\d)", name.removeprefix(prefix))
+    return date(*(int(part) for part in parts.groups())) if parts else None
 
 
 def _count(elasticsearch: WebChannel, index: str, level: str) -> int:

@@ -50,6 +50,15 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Processor:
+    """What all CPUs of a host did since it was booted (seconds since 1970), in ticks; of these, how many were idle."""
+
+    booted: int
+    ticks: int
+    idle: int
+
+
+@dataclass(frozen=True)
 class Socket:
     """A listening TCP socket."""
 
@@ -85,7 +94,7 @@ def unseen_mounts(df: str, mountinfo: str) -> list[str]:
     A device counts as shown under any of its mount points and any of its names: bind mounts repeat it, and
     ``/dev/root`` or ``/dev/dm-0`` may stand for it. So devices are compared by number, and by name as well.
     """
-    rows = list(_rows(df))
+    rows = list(df_rows(df))
     sources, mounts = {source for source, *_ in rows}, {mount for *_, mount in rows}
     entries = {}  # by mount point: of several mounts on one, the last hides the others
     for line in mountinfo.splitlines():
@@ -110,7 +119,7 @@ def _unescaped(text: str) -> str:
 def parse_df(text: str) -> tuple[Filesystem, ...]:
     """Parse ``df -B1 --output=source,fstype,size,used,avail,itotal,iused,target``; mount points may hold blanks."""
     found = []
-    for source, kind, *numbers, mount in _rows(text):
+    for source, kind, *numbers, mount in df_rows(text):
         if NOT_STORAGE.match(kind):
             continue
         size, used, available, inodes, inodes_used = (0 if each == "-" else int(each) for each in numbers)
@@ -119,7 +128,12 @@ def parse_df(text: str) -> tuple[Filesystem, ...]:
     return tuple(found)
 
 
-def _rows(text: str) -> Iterator[tuple[str, ...]]:
+def df_rows(text: str) -> Iterator[tuple[str, ...]]:
+    """The columns of df's lines but for its heading, as `parse_df` has them.
+
+    Raises:
+        UnansweredError: a line is not understood.
+    """
     for line in text.splitlines()[1:]:
         parts = re.match(r"^(.+?)\s+(\S+)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(/.*)$", line)
         if parts is None:
@@ -143,6 +157,29 @@ def parse_meminfo(text: str) -> Memory:
     if set(found) != {"MemTotal", "MemAvailable"} or not int(found["MemTotal"]):
         raise UnansweredError("/proc/meminfo: MemTotal and MemAvailable are not both in it")
     return Memory(int(found["MemTotal"]) * 1024, int(found["MemAvailable"]) * 1024)
+
+
+def processor(host: Host) -> Processor:
+    """What the CPUs did since the host was booted, from /proc/stat."""
+    with about(f"host {host.name}"):
+        return parse_stat(output(host, "grep -E '^(cpu|btime) ' /proc/stat"))
+
+
+def parse_stat(text: str) -> Processor:
+    """Parse the lines ``cpu`` and ``btime`` of /proc/stat.
+
+    What guests of a virtual machine used counts as ``user`` already; waiting for a disk is no idling, as in the
+    measure that Prometheus is asked for.
+
+    Raises:
+        UnansweredError: they are not both in it.
+    """
+    found = {words[0]: words[1:] for words in map(str.split, text.splitlines()) if words}
+    numbers = {name: [int(each) for each in words if each.isdecimal()] for name, words in found.items()}
+    cpu, booted = numbers.get("cpu", [])[:8], numbers.get("btime", [])
+    if len(cpu) < 4 or not sum(cpu) or len(booted) != 1:
+        raise UnansweredError("/proc/stat: the CPUs' time and the time of the boot are not both in it")
+    return Processor(booted[0], sum(cpu), cpu[3])
 
 
 def sockets(host: Host) -> tuple[Socket, ...]:

@@ -246,6 +246,17 @@ def _systemd(host: Host) -> tuple[list[Job], tuple[Cleaning, ...]]:
     return list(jobs), parse_tmpfiles(output(host, "systemd-tmpfiles --cat-config --no-pager"))
 
 
+def following(host: Host, jobs: Sequence[Job]) -> Followed:
+    """Follow jobs to the scripts that they lead to, reading these on the way.
+
+    Raises:
+        UnansweredError: the host does not tell what is there.
+        InsufficientFactsError: scripts lead to scripts, too deep to be followed.
+    """
+    with about(f"host {host.name}"):
+        return _followed(host, jobs, {})[0]
+
+
 def _followed(host: Host, jobs: Sequence[Job], etc: Mapping[str, str]) -> tuple[Followed, Configuration]:
     """Follow the jobs to scripts and to logrotate's configurations, reading these on the way."""
     local = _listed(host, ["/usr/local/bin", "/usr/local/sbin"], 1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from opsverify.channels.web import WebChannel
+from opsverify.days import DAY
 from opsverify.errors import UnansweredError
 from opsverify.probes import about
 
@@ -20,6 +21,14 @@ class Sample:
 
     labels: Mapping[str, str]
     value: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """The values of one series of a matrix, by moment in seconds since 1970."""
+
+    labels: Mapping[str, str]
+    values: Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,24 @@ def query(prometheus: WebChannel, promql: str) -> tuple[Sample, ...]:
         return parse_vector(answer.text)
 
 
+def query_days(prometheus: WebChannel, promql: str, moments: Sequence[int]) -> tuple[Line, ...]:
+    """The vectors of a query at several ``moments``, which lie a day apart (seconds since 1970), in one question.
+
+    The server is told to give up before we do: a question that is too much for it must not look like a server that is
+    down, which would not be asked anything else.
+
+    Raises:
+        UnansweredError: the server answered with an error, or with something else than what was asked for.
+    """
+    bound = f"{0.8 * prometheus.timeout_s:g}"  # seconds; a unit would want a whole number
+    span = {"start": str(moments[0]), "end": str(moments[-1]), "step": str(DAY)}
+    with about(f"prometheus {prometheus.target}: asked {promql!r} for {len(moments)} days"):
+        answer = prometheus.get("/api/v1/query_range", {"query": promql, "timeout": bound, **span})
+        if answer.status != 200:
+            raise UnansweredError(f"answered with status {answer.status}: {answer.text[:200]!r}")
+        return parse_matrix(answer.text, moments)
+
+
 def _asked(prometheus: WebChannel, promql: str) -> AbstractContextManager[None]:
     return about(f"prometheus {prometheus.target}: asked {promql!r}")
 
@@ -103,6 +130,28 @@ def parse_vector(text: str) -> tuple[Sample, ...]:
             raise UnansweredError(f"no instant vector in the answer: {text[:200]!r}")
         return tuple(Sample(dict(each["metric"]), float(each["value"][1])) for each in answer["data"]["result"])
     except (KeyError, TypeError, ValueError, IndexError, OverflowError, RecursionError):
+        raise UnansweredError(f"the answer is not understood: {text[:200]!r}") from None
+
+
+def parse_matrix(text: str, moments: Sequence[int]) -> tuple[Line, ...]:
+    """Parse the answer of /api/v1/query_range, of Prometheus 2 and 3, to a question that was asked for ``moments``.
+
+    Raises:
+        UnansweredError: it is no successful matrix, or has a value of a moment that was not asked for, or two of one.
+    """
+    asked = set(moments)
+    try:
+        answer = json.loads(text)
+        if answer["status"] != "success" or answer["data"]["resultType"] != "matrix":
+            raise UnansweredError(f"no matrix in the answer: {text[:200]!r}")
+        lines = []
+        for each in answer["data"]["result"]:
+            values = {float(moment): float(value) for moment, value in each["values"]}
+            if len(values) != len(each["values"]) or not asked.issuperset(values):
+                raise UnansweredError(f"values of other moments than were asked for: {text[:200]!r}")
+            lines.append(Line(dict(each["metric"]), {int(moment): value for moment, value in values.items()}))
+        return tuple(lines)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         raise UnansweredError(f"the answer is not understood: {text[:200]!r}") from None
 
 

@@ -5,24 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from opsverify.days import Daily, day_of
+from opsverify.days import in_a_row as days_in_a_row
 from opsverify.errors import InsufficientFactsError
-from opsverify.judgement import EXACT, Limit, Limits, Observation, holds, within
+from opsverify.judgement import EXACT, Limit, Limits, Observation, holds, show, unmet, within
+from opsverify.probes.daily import Days
 from opsverify.probes.machine import Filesystem
 from opsverify.probes.series import Latency, Utilisation
+from opsverify.targets import Interface
+
+SHOWN = 20  # of a list that may be as long as a host has containers
 
 
 def disk_left(filesystems: Sequence[Filesystem], limits: Limits) -> list[Observation]:
     """Every filesystem on storage has room, by df's own measure: used ÷ (used + available), unrounded."""
     if not filesystems:
         raise InsufficientFactsError("no filesystem on storage is visible")
-    return [
-        within(
-            f"{each.mount} used",
-            each.used / (each.used + each.available) if each.used + each.available else 1.0,
-            limits.disk_used,
-        )
-        for each in filesystems
-    ]
+    return [within(disk_name(each), disk_used(each), limits.disk_used) for each in filesystems]
+
+
+def disk_used(filesystem: Filesystem) -> float:
+    """The share of a filesystem in use, of what ordinary processes can have; one that they can have none of is full."""
+    room = filesystem.used + filesystem.available
+    return filesystem.used / room if room else 1.0
+
+
+def disk_name(filesystem: Filesystem) -> str:
+    """What the use of a filesystem is called, in this run as in earlier ones."""
+    return f"{filesystem.mount} used"
 
 
 def utilisation(
@@ -49,6 +59,87 @@ def utilisation(
     others = [each for each in found if math.isfinite(each.used) and coverage.met(each.coverage)]
     instances = [*expected, *sorted({each.instance for each in others} - set(expected))]
     return [within(f"{instance} {what}", by_instance[instance].used, limit) for instance in instances]
+
+
+def in_a_row(
+    found: Sequence[Days], expected: Sequence[str], moments: Sequence[int], limits: Limits, what: str
+) -> list[Observation]:
+    """No instance is above the limit on every single one of the complete UTC days that end at ``moments``.
+
+    One covered day at or below it will do. Instances that are not expected are judged as `utilisation` judges them.
+
+    Raises:
+        InsufficientFactsError: nothing speaks against it, but an expected instance has days without enough samples,
+            and is above the limit on all others.
+    """
+    wanted = [day_of(moment) for moment in moments]
+    by_instance = {each.instance: each.days for each in found}
+    observations, unknown = [], []
+    for instance in [*expected, *sorted(set(by_instance) - set(expected))]:
+        days = by_instance.get(instance, ())
+        verdict = days_in_a_row(days, wanted, limits.daily_mean, limits.coverage)
+        if verdict == "unknown":
+            unknown += [f"{instance} {_covered(days, limits)} of {len(wanted)} days"] * (instance in expected)
+            continue
+        shown = tuple(f"{each.day} {_daily(each, limits)}" for each in days)
+        rule = f"{limits.daily_mean} ratio on one of {len(wanted)} complete UTC days"
+        observations.append(holds(f"{instance} {what} by day", shown, rule, verdict == "not above"))
+    if unknown and not unmet(observations):
+        raise InsufficientFactsError(
+            f"{what}: enough samples has {'; '.join(unknown)}, none of them at or below the limit "
+            f"(a day counts with {limits.coverage} of its samples)"
+        )
+    return observations
+
+
+def _covered(days: Sequence[Daily], limits: Limits) -> int:
+    return sum(limits.coverage.met(each.coverage) and math.isfinite(each.value) for each in days)
+
+
+def _daily(day: Daily, limits: Limits) -> str:
+    enough = "" if limits.coverage.met(day.coverage) else f" (samples cover {day.coverage:.0%})"
+    return f"{show(day.value)}{enough}"
+
+
+def bandwidth(
+    found: Sequence[Days], interfaces: Sequence[Interface], expected: Sequence[str], limits: Limits
+) -> list[Observation]:
+    """The busier direction of each interface keeps to its share of what the profile says that it can carry.
+
+    Raises:
+        InsufficientFactsError: nothing speaks against it, but an expected instance has no interface in the profile, or
+            an interface has no samples, or too few.
+    """
+    by_name = {(each.instance, each.device): each.days[-1] for each in found if each.days}
+    observations, unknown = [], []
+    for each in interfaces:
+        day = by_name.get((each.instance, each.device))
+        name = f"{each.instance} {each.device}"
+        if day is None or not math.isfinite(day.value):
+            unknown.append(f"{name}: no samples of both directions in the window")
+        elif not limits.coverage.met(day.coverage):
+            unknown.append(f"{name}: samples cover {day.coverage:.1%} of the window, needed: {limits.coverage} of it")
+        else:
+            observations.append(
+                within(f"{name} P95 of {each.capacity_mbit:g} Mbit/s", day.value, limits.bandwidth_used)
+            )
+    for instance in sorted(set(expected) - {each.instance for each in interfaces}):
+        unknown.append(f"{instance}: the profile names no interface of it with its capacity_mbit")
+    if unknown and not unmet(observations):
+        raise InsufficientFactsError("; ".join(unknown))
+    return observations
+
+
+def not_judged(found: Sequence[tuple[str, str]], interfaces: Sequence[Interface]) -> list[Observation]:
+    """The interfaces that lead out of a host and have no capacity in the profile: shown, for nothing is known of them.
+
+    ``found`` are instances and devices.
+    """
+    known = {(each.instance, each.device) for each in interfaces}
+    others = [" ".join(each) for each in found if each not in known]
+    more = [f"and {len(others) - SHOWN} more"] * (len(others) > SHOWN)
+    told = (*others[:SHOWN], *more) or "none"
+    return [holds("interfaces without a capacity in the profile, not judged", told, "shown", met=True)]
 
 
 def latency(histogram: Latency, limits: Limits) -> list[Observation]:

@@ -17,12 +17,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Ran:
-    """A pipeline that would be run; ``where`` is file and line, ``here`` the folders that it may be run in."""
+    """A pipeline that would be run; ``where`` is file and line, ``here`` the folders that it may be run in.
+
+    ``guessed``: it stands in a function that nothing was seen to call.
+    """
 
     where: str
     stages: tuple[Stage, ...]
     conditional: bool
     here: tuple[str, ...]
+    guessed: bool = False
 
 
 @dataclass(frozen=True)

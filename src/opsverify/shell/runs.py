@@ -144,7 +144,7 @@ class Reader(Expansion):
             written = [value for word in simple.writes for value in self.expand(word, state)]
             self._size += sum(map(len, (word for way in ways for word in way)))
             stages.append(Stage(ways, tuple(posixpath.join(folder, each) for each in written for folder in here)))
-        ran = Ran(where, tuple(stages), conditional, here)
+        ran = Ran(where, tuple(stages), conditional, here, self._guessed)
         self.ran.append(ran)
         fed_on = any(posixpath.basename(way[0]) in CARRIERS for each in stages[1:] for way in each.ways if way)
         for index, (simple, stage) in enumerate(zip(pipeline.stages, stages, strict=True)):

@@ -2,7 +2,10 @@
 
 from tests.lab.cases import (
     access,
+    alerting,
+    alerting_stack,
     backup,
+    change,
     health,
     host,
     kept_logs,
@@ -10,6 +13,7 @@ from tests.lab.cases import (
     performance,
     restore,
     retention,
+    room,
     security,
     services,
 )
@@ -17,6 +21,7 @@ from tests.lab.cases.kinds import Fault, NearMiss
 
 FAULTS = [
     *access.FAULTS,
+    *alerting.FAULTS,
     *services.FAULTS,
     *host.FAULTS,
     *security.FAULTS,
@@ -27,9 +32,13 @@ FAULTS = [
     *restore.FAULTS,
     *retention.FAULTS,
     *kept_logs.FAULTS,
+    *room.FAULTS,
+    *alerting_stack.FAULTS,
+    *change.FAULTS,
 ]
 NEAR_MISSES = [
     *access.NEAR_MISSES,
+    *alerting.NEAR_MISSES,
     *services.NEAR_MISSES,
     *host.NEAR_MISSES,
     *security.NEAR_MISSES,
@@ -40,6 +49,9 @@ NEAR_MISSES = [
     *restore.NEAR_MISSES,
     *retention.NEAR_MISSES,
     *kept_logs.NEAR_MISSES,
+    *room.NEAR_MISSES,
+    *alerting_stack.NEAR_MISSES,
+    *change.NEAR_MISSES,
 ]
 
 __all__ = ["FAULTS", "NEAR_MISSES", "Fault", "NearMiss"]

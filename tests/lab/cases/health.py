@@ -38,13 +38,13 @@ FAULTS = [
     Fault(
         "the dashboard has lost its database",
         lambda: faults.stand_in("grafana", "/api/health", body={"database": "failing", "version": "9.5.0"}),
-        {"LNK-GRAF-01-grafana": "fail"},
+        {"LNK-GRAF-01-grafana": "fail", "MON-ARCH-01-grafana": "fail"},
         lane="links",
     ),
     Fault(
         "the dashboard is a login page with status 200",
         lambda: faults.stand_in("grafana", "/api/health", body=LOGIN_PAGE),
-        {"LNK-GRAF-01-grafana": "fail"},
+        {"LNK-GRAF-01-grafana": "fail", "MON-ARCH-01-grafana": "fail"},
         lane="links",
     ),
     Fault(
@@ -71,10 +71,13 @@ FAULTS = [
     Fault(
         "the pages that people are sent to are down",
         lambda: faults.stopped("stand-ins"),
-        dict.fromkeys(
-            ("LNK-GRAF-01-grafana", "LNK-KIB-01-kibana", "LNK-STAT-01-status", "LNK-DOC-01-docs"),
-            "fail",
-        ),
+        {
+            **dict.fromkeys(
+                ("LNK-GRAF-01-grafana", "LNK-KIB-01-kibana", "LNK-STAT-01-status", "LNK-DOC-01-docs"), "fail"
+            ),
+            **dict.fromkeys(("MON-ARCH-01-grafana", "MON-ARCH-01-searchable"), "fail"),
+            **dict.fromkeys(("MON-DASH-01-grafana", "MON-TRACE-01-tracing"), "error"),
+        },
         dict.fromkeys(("CAP-STO-02-searchable", "CAP-STO-03-searchable"), "error"),
         lane="links",
     ),
@@ -158,6 +161,7 @@ FAULTS = [
         "nobody looks from outside",
         lambda: faults.stopped("blackbox"),
         {"HLT-RES-01-blackbox": "error", "NET-EXT-01-outside": "error"},
+        {"MON-MET-01-prometheus": "fail"},
         lane="nginx",
     ),
 ]

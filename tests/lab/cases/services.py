@@ -59,6 +59,7 @@ UNSEEN = dict.fromkeys(
         "PERF-PGSS-02-postgres",
         "PERF-IDX-01-postgres",
         "CHG-RB-PITR-02-postgres",
+        "CAP-STO-01-postgres",
     ),
     "error",
 )
@@ -106,21 +107,36 @@ FAULTS = [
     ),
     Fault(
         "prometheus stopped",
-        lambda: faults.stopped("prometheus"),
+        faults.prometheus_stopped,
         {
             "HLT-ERR-01-prometheus": "error",
             "CAP-CPU-01-prometheus": "error",
             "CAP-MEM-01-prometheus": "error",
+            "CAP-NET-01-prometheus": "error",
+            "CAP-TRG-CPU-01-prometheus": "error",
+            "CAP-TRG-MEM-01-prometheus": "error",
+            "CAP-STO-01-postgres": "error",
             "CAP-TRG-P95-01-prometheus": "error",
             "APP-HEAP-01-prometheus": "error",
             "BP-PERF-02-prometheus": "error",
             "HLT-RES-01-prometheus": "error",
+            "MON-ARCH-01-prometheus": "fail",
+            "MON-MET-01-prometheus": "error",
+            "MON-RULE-01-prometheus": "error",
+            "MON-NOTIF-01-alertmanager": "fail",
+            "BP-MON-01-prometheus": "error",
+            "BP-MON-02-alertmanager": "error",
+            "BP-MON-05-alertmanager": "error",
+            "ALR-PATH-01-alertmanager": "error",
+            "ALR-CRIT-01-alertmanager": "error",
+            "ALR-WARN-01-alertmanager": "error",
         },
     ),
     Fault(
         "the API restarts again and again",
         lambda: faults.restarted_by_crash("tokenswap-api", 2),
         {"HLT-SVC-01-tokenswap-api": "fail", "APP-RST-01-tokenswap-api": "fail"},
+        {"MON-MET-01-prometheus": "fail"},
     ),
     Fault(
         "a service is not restarted",
@@ -159,7 +175,7 @@ FAULTS = [
         lambda: faults.file_edited(
             "redis", faults.REDIS_CONF, "maxmemory-policy allkeys-lru", "maxmemory-policy volatile-lru"
         ),
-        {"RED-POL-01-redis": "fail"},
+        {"RED-POL-01-redis": "fail", "CHG-TRACE-01-redis": "fail"},  # nor did a change bring it
         lane="redis",
     ),
     Fault(

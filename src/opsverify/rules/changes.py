@@ -1,0 +1,294 @@
+"""Rules of the chapter *change*: the steps of each change, by its record, and what runs, against these records.
+
+A change that was not carried out yet is judged by the steps that are due by then: what is there has to be right, and
+what is still to come is not missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from opsverify.attestations import same_person
+from opsverify.changes import CLASS_OF, Change
+from opsverify.errors import InsufficientFactsError
+from opsverify.judgement import CLOCK_TOLERANCE, Limit, Limits, Observation, holds, none_of
+from opsverify.probes.changes import Records
+from opsverify.probes.containers import Container
+from opsverify.rules.people import placeholder
+from opsverify.rules.statements import Missing, complete, lack
+
+NOT_DUE = ""
+# What is wrong with one step of a change; None where nothing is, `NOT_DUE` where it is still to come.
+Problem = Callable[[Change], str | None]
+
+
+def class_fits(records: Records, limits: Limits, missing: Missing) -> list[Observation]:
+    """The class of each change is one of the manual's, and the one that its reason makes."""
+
+    def problem(change: Change) -> str | None:
+        fitting = CLASS_OF[change.reason]
+        if change.class_ in limits.classes.values and change.class_ == fitting:
+            return None
+        return f"is {change.class_}, but {change.reason} makes it {fitting}"
+
+    return _each("changes whose class does not fit their reason", records, problem, missing)
+
+
+def requested(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:
+    """Each change was asked for before anything else was done; what an emergency did may be asked for later."""
+    delay = _span(limits.request_delay_seconds)
+
+    def problem(change: Change) -> str | None:
+        emergency = change.class_ == "emergency"
+        if change.request is None:
+            return NOT_DUE if emergency and not _passed(change.done, delay, now) else "has no request"
+        at = change.request.at
+        if at > now + CLOCK_TOLERANCE:
+            return f"was requested in the future ({_at(at)})"
+        if emergency:
+            late = change.done is not None and at > change.done + delay
+            return f"was requested {_at(at)}, too long after it was carried out" if late else None
+        before = [f"{name} {_at(each)}" for name, each in _dated(change) if each < at]
+        return f"was requested {_at(at)}, after {', '.join(before)}" if before else None
+
+    return _each("changes that were not requested first", records, problem, missing)
+
+
+def assessed(records: Records, missing: Missing, now: datetime) -> list[Observation]:
+    """Impact and risk of each change were assessed before it was approved, and before it was carried out."""
+
+    def problem(change: Change) -> str | None:
+        approved = change.approval.at if change.approval else None
+        begun = change.execution.start if change.execution and change.class_ != "emergency" else None
+        if change.assessment is None:
+            due = change.approval is not None or change.execution is not None
+            return "was not assessed" if due else NOT_DUE
+        at = change.assessment.at
+        late = [(name, each) for name, each in (("approval", approved), ("execution", begun)) if each and at > each]
+        if at > now + CLOCK_TOLERANCE:
+            return f"was assessed in the future ({_at(at)})"
+        return f"was assessed {_at(at)}, after {late[0][0]} {_at(late[0][1])}" if late else None
+
+    return _each("changes without an assessment of impact and risk before approval", records, problem, missing)
+
+
+def tested(records: Records, missing: Missing, now: datetime) -> list[Observation]:
+    """Each change was tested before it was approved and carried out, and the file that bears it out is still the same.
+
+    An emergency may be approved first.
+    """
+
+    def problem(change: Change) -> str | None:
+        test, execution = change.test, change.execution
+        approved = change.approval.at if change.approval and change.class_ != "emergency" else None
+        if test is None:
+            return "was not tested" if execution else "was not tested before it was approved" if approved else NOT_DUE
+        digest = records.artefacts.get(test.artefact)
+        if digest != test.sha256:
+            return f"its artefact {test.artefact} is {'gone' if digest is None else f'another one, sha256 {digest}'}"
+        steps = (("begun", execution.start if execution else None), ("approved", approved))
+        late = [f"after it was {name} {_at(each)}" for name, each in steps if each and test.at > each]
+        if late or test.at > now + CLOCK_TOLERANCE:
+            return f"was tested {_at(test.at)}, {late[0] if late else 'in the future'}"
+        return "was carried out though its test had failed" if execution and not test.passed else None
+
+    return _each("changes without a good test before approval and execution", records, problem, missing)
+
+
+def approved(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:
+    """Each change was approved by another person before it was carried out; an emergency at most so long after."""
+
+    def problem(change: Change) -> str | None:
+        return not_approved(change, limits.approval_delay_seconds, now)
+
+    return _each("changes without another person's approval before execution", records, problem, missing)
+
+
+def not_approved(change: Change, delay: Limit, now: datetime) -> str | None:
+    """What is wrong with the approval of a change. Its author is who requested it, else who carried it out."""
+    approval, execution = change.approval, change.execution
+    emergency = change.class_ == "emergency"
+    if approval is None:
+        waiting = execution is None or (emergency and not _passed(execution.end, _span(delay), now))
+        return NOT_DUE if waiting else "was not approved"
+    author = change.request.by if change.request else execution.by if execution else ""
+    if same_person(approval.by, author):
+        return f"was approved by its author ({approval.by})"
+    if approval.at > now + CLOCK_TOLERANCE:
+        return f"was approved in the future ({_at(approval.at)})"
+    if execution is None or approval.at <= execution.start:
+        return None
+    if not emergency:
+        return f"was approved {_at(approval.at)}, after it was begun {_at(execution.start)}"
+    late = approval.at - execution.end > _span(delay)
+    return f"was approved {_at(approval.at)}, too long after it was carried out {_at(execution.end)}" if late else None
+
+
+def executed(records: Records, missing: Missing, now: datetime) -> list[Observation]:
+    """Each change was carried out by a named person inside its window."""
+
+    def problem(change: Change) -> str | None:
+        execution, window = change.execution, change.window
+        if execution is None:
+            return "was verified, but nobody says who carried it out" if change.verification else NOT_DUE
+        if placeholder(execution.by):
+            return f"was carried out by {execution.by} (a placeholder)"
+        if execution.end > now + CLOCK_TOLERANCE:
+            return f"was carried out in the future ({_at(execution.end)})"
+        if window is None:
+            return "had no window"
+        inside = window.start <= execution.start and execution.end <= window.end
+        span, planned = (f"{_at(each.start)} – {_at(each.end)}" for each in (execution, window))
+        return None if inside else f"was carried out {span}, outside of its window {planned}"
+
+    return _each("changes that were not carried out as planned", records, problem, missing)
+
+
+def verified(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:
+    """The result of each change was verified after it, and is good, or the change was taken back."""
+    delay = _span(limits.verification_delay_seconds)
+
+    def problem(change: Change) -> str | None:
+        verification, done = change.verification, change.done
+        if verification is None:
+            return "was not verified" if _passed(done, delay, now) else NOT_DUE
+        if done is None or verification.at < done:
+            return f"was verified {_at(verification.at)}, before it was carried out"
+        if verification.at > now + CLOCK_TOLERANCE:
+            return f"was verified in the future ({_at(verification.at)})"
+        back = change.rollback.done if change.rollback else None
+        if verification.passed or (back is not None and done <= back <= now + CLOCK_TOLERANCE):
+            return None
+        return f"did not succeed ({verification.result}), and was not taken back"
+
+    return _each("changes whose result was not verified", records, problem, missing)
+
+
+def documented(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:
+    """Each change names the commit that brought the documents in line, or says why there was nothing to do."""
+    delay = _span(limits.documentation_delay_seconds)
+
+    def problem(change: Change) -> str | None:
+        if change.documentation is None:
+            return "names no commit of documents" if _passed(change.done, delay, now) else NOT_DUE
+        return None
+
+    return _each("changes after which the documents were not updated", records, problem, missing)
+
+
+# ---- what runs
+
+
+def behind(records: Records, service: str, delay: Limit, now: datetime) -> Change | None:
+    """The change that what runs of a service has to come from: the newest that was approved and carried out.
+
+    An emergency counts while its approval may still follow.
+    """
+    mine = [each for each in _carried_out(records, now) if each.runs(service)]
+    return next((each for each in reversed(mine) if not not_approved(each, delay, now)), None)
+
+
+def traced(
+    service: str,
+    containers: Sequence[Container],
+    change: Change | None,
+    files: Mapping[str, str | None],
+    missing: Missing,
+) -> list[Observation]:
+    """What runs of a service is what the change brought: the image, and each file of its configuration.
+
+    ``change`` is that of `behind`; ``files`` are the digests of its configuration on the host.
+    """
+    seen: list[Observation] = []
+    lacking: list[str] = []
+    running = change.runs(service) if change else None
+    if change is None or running is None:
+        lack(f"change that brought {service}", "none that is approved and carried out names it", missing, seen, lacking)
+        return complete(seen, lacking)
+    if not containers:
+        lacking.append(f"the engine has no container of {service}")
+    for each in containers:
+        expected = f"{running.image}, by {change.id}"
+        seen.append(holds(f"image of {each.name}", each.image, expected, each.image == running.image))
+    count = len(running.config)
+    seen.append(holds("files of configuration on record", count, f"those that {change.id} names", met=True))
+    for path, digest in running.config.items():
+        now_is = files.get(path)
+        shown = "gone" if now_is is None else f"sha256 {now_is}"
+        seen.append(holds(path, shown, f"sha256 {digest}, by {change.id}", now_is == digest))
+    return complete(seen, lacking)
+
+
+class Former(NamedTuple):
+    """What a service goes back to: the image that ran before the newest change; None where no record names it."""
+
+    change: str
+    service: str
+    image: str | None
+
+
+def former(records: Records, services: Sequence[str], now: datetime) -> tuple[Former, ...]:
+    """What the services that the newest change touched go back to; nothing where no change touched any of them."""
+    mine = [each for each in _carried_out(records, now) if any(each.runs(name) for name in services)]
+    if not mine:
+        return ()
+    newest, found = mine[-1], []
+    for running in newest.running:
+        if running.service not in services:
+            continue
+        named = newest.rollback.images.get(running.service) if newest.rollback else None
+        before = [entry.image for each in mine[:-1] if (entry := each.runs(running.service))]
+        found.append(Former(newest.id, running.service, named or (before[-1] if before else None)))
+    return tuple(found)
+
+
+# ---- what they share
+
+
+def _carried_out(records: Records, now: datetime) -> list[Change]:
+    """The changes that were carried out, the newest last; of two at one moment, the one with the later id."""
+    done = [(each.done, each.id, each) for each in records.changes if each.done and each.done <= now + CLOCK_TOLERANCE]
+    return [each for _, _, each in sorted(done, key=lambda entry: entry[:2])]
+
+
+def _each(name: str, records: Records, problem: Problem, missing: Missing) -> list[Observation]:
+    """Observe that no change has a problem, of those for which the step is due."""
+    if not records.changes:
+        seen: list[Observation] = []
+        lacking: list[str] = []
+        lack("change records", f"none in {records.folder}/", missing, seen, lacking)
+        return complete(seen, lacking)
+    told = [(each.id, problem(each)) for each in records.changes]
+    due = [(id_, what) for id_, what in told if what != NOT_DUE]
+    if not due:
+        raise InsufficientFactsError(
+            f"{len(told)} change records in {records.folder}/, and of none is this step due yet"
+        )
+    return [none_of(name, [f"{id_} {what}" for id_, what in due if what], seen=len(due), of="changes")]
+
+
+def _dated(change: Change) -> list[tuple[str, datetime]]:
+    """The steps behind the request, with when they were taken."""
+    steps = [
+        ("assessment", change.assessment.at if change.assessment else None),
+        ("test", change.test.at if change.test else None),
+        ("approval", change.approval.at if change.approval else None),
+        ("execution", change.execution.start if change.execution else None),
+        ("verification", change.verification.at if change.verification else None),
+    ]
+    return [(name, at) for name, at in steps if at is not None]
+
+
+def _span(limit: Limit) -> timedelta:
+    return timedelta(seconds=limit.number)
+
+
+def _passed(moment: datetime | None, delay: timedelta, now: datetime) -> bool:
+    """Whether so much time has passed since a moment; never where there is no such moment."""
+    return moment is not None and now - moment > delay
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M %Z}"

@@ -1,0 +1,177 @@
+"""The rule of answering alerts: whatever fires, has fired or is on record was acknowledged in time.
+
+Alertmanager knows no acknowledgement. A silence is one, whose start its server lets nobody set back, and so is the one
+in an incident record. An alert that another one holds back is answered with that one.
+
+What Prometheus remembers to have fired for longer than the limit, unacknowledged, is a finding too: or it would
+do to wait until an alert goes away by itself. What went away within the limit needed no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from opsverify.incidents import Incident
+from opsverify.judgement import CLOCK_TOLERANCE, Limits, Observation, holds, unmet, within
+from opsverify.probes.alert_rules import Group
+from opsverify.probes.alerts import HOLE_S, Alert, Alerts, Episode, Severity, Silence
+from opsverify.routing import Configuration
+from opsverify.rules.alerting import alerts
+from opsverify.rules.statements import complete
+
+NEAR = timedelta(minutes=5)  # by which the start may differ of what Alertmanager and Prometheus tell of one firing
+
+
+@dataclass(frozen=True)
+class Firing:
+    """One firing of an alert; ``end`` is None while it lasts."""
+
+    labels: Mapping[str, str]
+    start: datetime
+    end: datetime | None = None
+
+    def overlaps(self, start: datetime, end: datetime | None) -> bool:
+        """Tell whether it was there at some moment from ``start`` until ``end`` (None: until now, and on)."""
+        return (end is None or self.start <= end) and (self.end is None or start <= self.end)
+
+    def __str__(self) -> str:
+        told = (
+            f"{name}={value}" for name, value in sorted(self.labels.items()) if name not in ("alertname", "severity")
+        )
+        until = f" to {self.end:%H:%M:%S}" if self.end else ""
+        name = self.labels.get("alertname", "an alert without a name")
+        return f"{name} ({', '.join(told)}), {self.start:%Y-%m-%d %H:%M:%S}{until} UTC"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Everything by which an alert can be acknowledged, as of ``moment``."""
+
+    silences: Sequence[Silence]
+    incidents: Sequence[Incident]
+    moment: datetime
+
+    def to(self, firing: Firing) -> Iterator[tuple[datetime, str]]:
+        """When a firing was acknowledged, not before it began, and by what."""
+        for silence in self.silences:
+            in_force = silence.start <= self.moment and firing.overlaps(silence.start, silence.end)
+            if in_force and silence.covers(firing.labels):
+                yield max(silence.start, firing.start), f"silence {silence.id[:8]} of {silence.by}"
+        for incident in self.incidents:
+            found = incident.acknowledged
+            if found and found.at <= self.moment + CLOCK_TOLERANCE and _of(incident, firing):
+                yield max(found.at, firing.start), f"{found.by} in {incident.id}"
+
+
+def _of(incident: Incident, firing: Firing) -> bool:
+    named = {"alertname": incident.alert, **incident.labels}.items() <= firing.labels.items()
+    return named and firing.overlaps(incident.started - CLOCK_TOLERANCE, incident.ended)
+
+
+def recent(incidents: Sequence[Incident], severity: Severity, limits: Limits, now: datetime) -> list[Incident]:
+    """The incidents of a severity that are young enough for the time of their answer to count."""
+    oldest = now - timedelta(days=limits.record_days.number)
+    return [each for each in incidents if each.severity == severity and each.started >= oldest]
+
+
+def answered(
+    severity: Severity,
+    groups: Sequence[Group],
+    configuration: Configuration,
+    external: Mapping[str, str],
+    found: Alerts,
+    silences: Sequence[Silence],
+    past: Sequence[Episode],
+    remembered: float,
+    incidents: Sequence[Incident],
+    limits: Limits,
+    now: datetime,
+) -> list[Observation]:
+    """Every alert of a severity was acknowledged in time: what fires, what Prometheus remembers, what is on record.
+
+    ``remembered`` is the share of the time looked back at that Prometheus has samples of.
+
+    Raises:
+        InsufficientFactsError: no rule makes such an alert, or Prometheus remembers too little.
+    """
+    moment = found.moment or now
+    answers = Answers(silences, incidents, moment)
+    live = {each.fingerprint: Firing(each.labels, each.started) for each in found.firing}
+    before = _before(past, external, list(live.values()), moment)
+    seen = []
+    for alert in found.firing:
+        if alert.labels.get("severity") == severity:
+            seen.append(_answer(live[alert.fingerprint], _sources(alert, live), answers, limits))
+    everything = [*live.values(), *before]
+    for firing in before:
+        if firing.labels.get("severity") == severity:
+            sources = [each for each in everything if _held_back(firing, each, configuration)]
+            seen.append(_answer(firing, sources, answers, limits))
+    recorded = recent(incidents, severity, limits, now)
+    counts = f"{sum(each.labels.get('severity') == severity for each in everything)} firings, {len(recorded)} records"
+    looked = f"alerts now, in {limits.history_hours.number:g} hours, and records of {limits.record_days.number:g} days"
+    seen = [each for each in seen if not each.met or len(seen) <= 20]  # those that are in time, while they are few
+    seen += [one for each in recorded for one in _recorded(each, limits, now)]
+    seen.append(holds(f"{severity} {looked}", counts, "looked at", met=True))
+    lacking = []
+    if not any(each.labels.get("severity") == severity for each in alerts(groups)):
+        lacking.append(f"no rule that is loaded makes a {severity} alert, so there is nothing that could fire")
+    if not limits.history_coverage.met(remembered):
+        lacking.append(f"Prometheus has samples of {remembered:.0%} of the time looked back at")
+    return complete(seen, lacking)
+
+
+def _before(
+    past: Sequence[Episode], external: Mapping[str, str], live: Sequence[Firing], moment: datetime
+) -> list[Firing]:
+    """What fired before, without what Alertmanager tells of as well."""
+    lasting = moment - timedelta(seconds=HOLE_S)
+    firings = [
+        Firing({**external, **each.labels}, each.start, None if each.end >= lasting else each.end) for each in past
+    ]
+    return [each for each in firings if not any(_same(each, other) for other in live)]
+
+
+def _same(episode: Firing, alert: Firing) -> bool:
+    """Whether Alertmanager tells of the same firing, from about its start: it may have been told late, or anew."""
+    if not episode.labels.items() <= alert.labels.items():
+        return False
+    return episode.end is None and alert.start <= episode.start + NEAR
+
+
+def _sources(alert: Alert, live: Mapping[str, Firing]) -> list[Firing]:
+    return [live[each] for each in alert.held_back_by if each in live]
+
+
+def _held_back(firing: Firing, other: Firing, configuration: Configuration) -> bool:
+    if other is firing or not firing.overlaps(other.start, other.end):
+        return False
+    return any(each.holds_back(other.labels, firing.labels) for each in configuration.inhibitions)
+
+
+def _answer(firing: Firing, sources: Sequence[Firing], answers: Answers, limits: Limits) -> Observation:
+    given = list(answers.to(firing))
+    for source in sources:
+        through = f", which holds it back with {source.labels.get('alertname', 'an alert')}"
+        given += [(max(moment, firing.start), by + through) for moment, by in answers.to(source)]
+    if given:
+        moment, by = min(given)
+        return within(f"{firing}: answered by {by} after", (moment - firing.start).total_seconds(), limits.ack_seconds)
+    lasted = ((firing.end or answers.moment) - firing.start).total_seconds()
+    return within(f"{firing}: fires without an answer for", lasted, limits.ack_seconds)
+
+
+def _recorded(incident: Incident, limits: Limits, now: datetime) -> list[Observation]:
+    """What a record tells of its answer, and that this can be so."""
+    found = incident.acknowledged
+    if found is None:
+        lasted = ((incident.ended or now) - incident.started).total_seconds()
+        return [within(f"{incident.id}: not acknowledged for", lasted, limits.ack_seconds)]
+    after = (found.at - incident.started).total_seconds()
+    seen = [within(f"{incident.id}: acknowledged by {found.by} after", after, limits.ack_seconds)]
+    first, last = incident.started - CLOCK_TOLERANCE, now + CLOCK_TOLERANCE
+    expected = "neither before it began nor in the future"
+    seen.append(holds(f"{incident.id}: acknowledged at", f"{found.at}", expected, first <= found.at <= last))
+    return [seen[0], *unmet(seen[1:])]

@@ -1,0 +1,161 @@
+"""What Prometheus and Grafana are asked, and how several answers become one fact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from opsverify.channels.web import Answer, WebChannel
+from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.probes import dashboards, delivery, monitoring
+
+Reply = Callable[[str, dict[str, str]], Any]
+
+
+class Server:
+    """Answers as told; what is told to be raised is raised."""
+
+    target = "server"
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    def get(self, path: str = "", params: dict[str, str] | None = None) -> Answer:
+        self.asked.append((path, params or {}))
+        told = self.reply(path, params or {})
+        if isinstance(told, Exception):
+            raise told
+        status, body = told if isinstance(told, tuple) else (200, told)
+        return Answer(status, {}, json.dumps(body), 0.0)
+
+
+def channel(reply: Reply) -> WebChannel:
+    return cast(WebChannel, Server(reply))
+
+
+def target(job: str, instance: str, interval: str, **labels: str) -> dict[str, Any]:
+    return {"labels": {"job": job, "instance": instance, **labels}, "health": "up", "scrapeInterval": interval}
+
+
+def vector(*samples: tuple[dict[str, str], float]) -> dict[str, Any]:
+    result = [{"metric": labels, "value": [0, str(value)]} for labels, value in samples]
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+ACTIVE = [
+    target("api", "a:1", "5s"),
+    target("api", "b:1", "5s"),
+    target("node", "a:1", "1m"),
+    target("node", "a:1", "1m", disk="x"),
+]
+
+
+def prometheus(path: str, params: dict[str, str]) -> dict[str, Any]:
+    if path == "/api/v1/targets":
+        return {"status": "success", "data": {"activeTargets": ACTIVE}}
+    promql = params["query"]
+    if promql.startswith("prometheus_build_info"):
+        return vector(({"job": "api", "instance": "b:1"}, 1))
+    if "http_requests_total" in promql:
+        assert "[100000ms:500ms]" in promql
+        return vector(({"instance": "a:1"}, 2.5))
+    # Both intervals see all targets; a target has the age of its own interval.
+    age = 3.0 if "[100000ms:500ms]" in promql else 70.0
+    assert age == 3.0 or "[1200000ms:6000ms]" in promql
+    return vector(
+        ({"job": "api", "instance": "a:1"}, age), ({"job": "node", "instance": "a:1", "disk": "x"}, age), ({}, 1)
+    )
+
+
+def test_each_target_has_the_age_of_its_own_series() -> None:
+    found = monitoring.scraped(channel(prometheus))
+    assert [(each.name, each.labels.get("disk"), each.age) for each in found] == [
+        ("api a:1", None, 3.0),
+        ("api b:1", None, None),
+        ("node a:1", None, None),
+        ("node a:1", "x", 70.0),
+    ]
+
+
+def test_each_target_of_the_job_is_asked_what_it_delivers() -> None:
+    found = monitoring.delivered(channel(prometheus), "api", "http_requests_total")
+    assert [(each.instance, each.age, each.itself) for each in found] == [("a:1", 2.5, False), ("b:1", None, True)]
+    assert monitoring.delivered(channel(prometheus), "other", "http_requests_total") == ()
+
+
+def test_the_clock_is_asked_after_the_rules() -> None:
+    rule = {"name": "R", "type": "recording", "health": "ok", "lastEvaluation": "2026-11-23T13:23:45Z"}
+    group = {"name": "g", "interval": 15, "rules": [rule]}
+
+    def reply(path: str, _: dict[str, str]) -> dict[str, Any]:
+        rules = {"status": "success", "data": {"groups": [group]}}
+        return rules if path == "/api/v1/rules" else vector(({}, 1795440240.0))
+
+    server = Server(reply)
+    (found,) = monitoring.rules(cast(WebChannel, server))
+    assert found.age == 15.0
+    assert [path for path, _ in server.asked] == ["/api/v1/rules", "/api/v1/query"]
+
+
+@pytest.mark.parametrize("answer", [(503, "Service Unavailable"), UnreachableError("down")])
+def test_a_server_that_does_not_answer_is_no_fact(answer: Any) -> None:
+    silent = channel(lambda *_: answer)
+    for ask in (monitoring.scraped, monitoring.rules, dashboards.titles, dashboards.sources):
+        with pytest.raises(UnansweredError):
+            ask(silent)
+    for attempted in (delivery.alertmanagers(silent), delivery.routes(silent), delivery.alerts(silent)):
+        assert (attempted.value, bool(attempted.failure)) == (None, True)
+    assert delivery.losses(silent, 3600).value is None
+
+
+def page_of(titles: list[str]) -> Reply:
+    def reply(_: str, params: dict[str, str]) -> list[dict[str, str]]:
+        begin = (int(params["page"]) - 1) * int(params["limit"])
+        return [{"title": title, "type": "dash-db"} for title in titles[begin : begin + int(params["limit"])]]
+
+    return reply
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
+def test_all_pages_of_dashboards_are_read(count: int) -> None:
+    titles = [f"{number:05}" for number in range(count)]
+    assert dashboards.titles(channel(page_of(titles))) == tuple(titles)
+
+
+def test_dashboards_without_end_are_an_error() -> None:
+    with pytest.raises(UnansweredError, match="more than 10000 dashboards"):
+        dashboards.titles(channel(lambda *_: [{"title": "x", "type": "dash-db"}] * 1000))
+
+
+def test_a_data_source_that_does_not_answer_in_time_is_untold_and_the_others_are_asked() -> None:
+    listed = [{"name": name, "type": "x", "uid": name} for name in ("slow", "good", "bad")]
+
+    def reply(path: str, _: dict[str, str]) -> Any:
+        if path == "/api/datasources":
+            return listed
+        told = {"slow": UnansweredError("no answer within 10 s"), "good": {"status": "OK", "message": ""}}
+        return told.get(path.split("/")[4], (400, {"status": "ERROR", "message": "refused"}))
+
+    slow, good, bad = dashboards.sources(channel(reply))
+    assert (slow.health, slow.untold) == ("", "no answer within 10 s")
+    assert (good.health, bad.health) == ("OK", "ERROR: refused")
+
+
+def test_a_grafana_that_is_gone_meanwhile_is_not_asked_again() -> None:
+    def reply(path: str, _: dict[str, str]) -> Any:
+        if path == "/api/datasources":
+            return [{"name": "a", "type": "x", "uid": "a"}]
+        return UnreachableError("no answer, again")
+
+    with pytest.raises(UnreachableError):
+        dashboards.sources(channel(reply))
+
+
+def test_more_data_sources_than_can_be_asked_are_an_error() -> None:
+    many = [{"name": "a", "type": "x", "uid": "a"}] * 201
+    with pytest.raises(UnansweredError, match="201 data sources"):
+        dashboards.sources(channel(lambda *_: many))
