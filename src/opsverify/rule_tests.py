@@ -19,8 +19,8 @@ from opsverify.probes.alert_rules import Group, Rule
 
 DAY = 86400
 # Between two evaluations of the rules, and from the last midnight to the look at what fires: no state of a test is
-# shorter than a day, and what has to last for a while has done so.
-EVALUATION = 4 * 3600
+# shorter than a day, and what has to last for half a day has done so.
+EVALUATION = 12 * 3600
 # promtool stops at 10,000 samples a query: a week at two minutes is 5,040, and rates over five minutes still have two.
 STEPS_S = (120, 240)
 TOO_MANY = "too many samples"
