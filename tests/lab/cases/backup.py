@@ -50,7 +50,7 @@ FAULTS = [
         "plain text named .gpg",
         lambda: faults.stored_file("/backup/secure/keypairs_20260101_000000.tar.gz.gpg", "echo 'not encrypted' > $new"),
         {"SEC-KEY-02-nightly": "fail", "BP-BAK-03-nightly": "fail"},
-        lane="backups",
+        lane="sealed",
     ),
     Fault(
         "plain archive in a folder below",
@@ -60,7 +60,7 @@ FAULTS = [
             "rm -rf /backup/secure/2025",
         ),
         {"SEC-KEY-02-nightly": "fail", "BP-BAK-03-nightly": "fail"},
-        lane="backups",
+        lane="sealed",
     ),
     Fault(
         "plain archive behind a link",
@@ -70,7 +70,7 @@ FAULTS = [
             "rm -rf /backup/secure/2025 /srv/data/old",
         ),
         {"SEC-KEY-02-nightly": "fail", "BP-BAK-03-nightly": "fail"},
-        lane="backups",
+        lane="sealed",
     ),
     Fault(
         "encrypted archive truncated",
@@ -79,7 +79,7 @@ FAULTS = [
             "set -- /backup/secure/*.gpg; head -c $(( $(stat -c %s $1) / 2 )) $1 > $new",
         ),
         {"SEC-KEY-02-nightly": "fail", "BP-BAK-03-nightly": "fail"},
-        lane="backups",
+        lane="sealed",
     ),
     Fault(
         "newest dump in the own format cut, and in the manifest as it is",
@@ -92,7 +92,7 @@ FAULTS = [
         faults.base_backup_damaged,
         {"BAK-INTEG-01-nightly": "fail"},
         {"CHG-RB-PITR-03-nightly": "fail"},
-        lane="backups",
+        lane="base",
     ),
     Fault(
         "a day without a dump",
@@ -111,49 +111,49 @@ FAULTS = [
         lambda: faults.offsite_behind(27),
         {"BP-BAK-04-nightly": "fail"},
         {"BP-BAK-01-nightly": "fail"},  # between the second and the fourth hour after a dump
-        lane="backups",
+        lane="copies",
     ),
     Fault(
         "a copy off site was altered",
         lambda: faults.offsite("printf x >> database/$(ls database | grep sql.gz | tail -1)"),
         COPY_DIFFERS,
-        lane="backups",
+        lane="copies",
     ),
     Fault(
         "the folder off site is empty",
         lambda: faults.offsite("rm database/*"),
         COPY_DIFFERS,
-        lane="backups",
+        lane="copies",
     ),
     Fault(
         "plain archive off site",
         lambda: faults.offsite("echo plain | install -m 0644 /dev/stdin secure/keypairs.tar.gz"),
         {"BP-BAK-03-nightly": "fail"},
-        lane="backups",
+        lane="sealed",
     ),
     Fault(
         "private key beside the encrypted archives off site",
         lambda: faults.offsite("ssh-keygen -q -t ed25519 -N '' -f secure/key && chmod 0644 secure/key"),
         {"BP-BAK-03-nightly": "fail"},
-        lane="backups",
+        lane="sealed",
     ),
     Fault(
         "secret key behind an encrypted archive",
         lambda: faults.stored_file("/backup/secure/keypairs_20260104_000000.tar.gz.gpg", SECRET_KEY_BEHIND),
         {"SEC-KEY-02-nightly": "fail", "BP-BAK-03-nightly": "fail"},
-        lane="backups",
+        lane="sealed",
     ),
     Fault(
         "pass phrase, itself encrypted, beside the archives",
         lambda: faults.stored_file("/backup/secure/passphrase.gpg", PUBLIC_KEY_ARCHIVE),
         {"BP-BAK-03-nightly": "fail"},
-        lane="backups",
+        lane="sealed",
     ),
     Fault(
         "the machine off site does not answer",
         lambda: faults.stopped("offsite"),
         {"BP-BAK-01-nightly": "error", "BP-BAK-03-nightly": "error", "BP-BAK-04-nightly": "error"},
-        lane="backups",
+        lane="copies",
     ),
 ]
 
@@ -162,7 +162,7 @@ NEAR_MISSES = [
         "an armoured, public-key encrypted archive",
         lambda: faults.stored_file("/backup/secure/keypairs_20260103_000000.tar.gz.gpg", PUBLIC_KEY_ARCHIVE),
         ("SEC-KEY-02", "BP-BAK-03"),
-        lane="backups",
+        lane="sealed",
     ),
     NearMiss(
         "a foreign file among the dumps",
@@ -186,6 +186,6 @@ NEAR_MISSES = [
         "archives off site in folders of their years",
         lambda: faults.offsite("mkdir secure/2025 && cp -a secure/*.gpg secure/2025/"),
         ("BP-BAK-03",),
-        lane="backups",
+        lane="sealed",
     ),
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from lab import faults
 from tests.lab.cases.kinds import Fault, NearMiss
 
-# Most are in the lane of deleters: a job that cannot be read there makes these errors, too.
 JOURNAL, JOURNAL_DAYS = {"CAP-STO-03-settlement": "fail"}, {"CAP-STO-02-settlement": "fail"}
 CONTAINERS = {"CAP-STO-03-quotes": "fail"}
 
@@ -14,43 +13,43 @@ FAULTS = [
         "journald keeps 7 days",
         lambda: faults.journald_setting("MaxRetentionSec=7day"),
         JOURNAL,
-        lane="deleters",
+        lane="journal",
     ),
     Fault(
         "journald keeps 40 days of files that hold a month",
         lambda: faults.journald_setting("MaxRetentionSec=40day", "MaxFileSec=1month"),
         JOURNAL,
-        lane="deleters",
+        lane="journal",
     ),
     Fault(
         "the journal is gone with a restart",
         lambda: faults.journald_setting("Storage=volatile"),
         JOURNAL,
-        lane="deleters",
+        lane="journal",
     ),
     Fault(
         "a job vacuums the journal",
-        lambda: faults.cron_job("journalctl --rotate --vacuum-time=2weeks >/dev/null 2>&1"),
+        lambda: faults.cron_job("journalctl --rotate --vacuum-time=2weeks >/dev/null 2>&1", "lab-vacuum"),
         JOURNAL,
-        lane="deleters",
+        lane="journal",
     ),
     Fault(
         "the journal's bound by size has cut in",
         lambda: faults.all_of(faults.journald_setting("SystemMaxUse=9M"), faults.journal_since(20)),
         JOURNAL | JOURNAL_DAYS,
-        lane="deleters",
+        lane="journal",
     ),
     Fault(
         "the journal lacks day 17",
         lambda: faults.journal_day_gone(17),
         JOURNAL_DAYS,
-        lane="deleters",
+        lane="journal",
     ),
     Fault(
         "a journal without DEBUG entries",
         faults.journal_without_debug,
         JOURNAL_DAYS,
-        lane="deleters",
+        lane="journal",
     ),
     Fault(  # alone: checks of logins may read the journal as well
         "the account may not read the journal",
@@ -61,19 +60,19 @@ FAULTS = [
         "a container's log is bounded by size",
         lambda: faults.feed_twin("json-file", "max-size=10m", "max-file=100"),
         CONTAINERS,
-        lane="deleters",
+        lane="containers",
     ),
     Fault(
         "a container's log driver bounds by itself",
         lambda: faults.feed_twin("local"),
         CONTAINERS,
-        lane="deleters",
+        lane="containers",
     ),
     Fault(
         "a container's log lacks day 17",
         lambda: faults.container_log_day_gone(17),
         {"CAP-STO-02-quotes": "fail"},
-        lane="log-files",
+        lane="containers",
     ),
 ]
 
@@ -99,12 +98,12 @@ NEAR_MISSES = [
         "a container's log with a number of files, but no size",
         lambda: faults.feed_twin("json-file", "max-file=3"),
         ("CAP-STO-02-quotes", "CAP-STO-03-quotes"),
-        lane="log-files",
+        lane="containers",
     ),
     NearMiss(
         "a container's log lacks day 31",
         lambda: faults.container_log_day_gone(31),
         ("CAP-STO-02-quotes",),
-        lane="log-files",
+        lane="containers",
     ),
 ]

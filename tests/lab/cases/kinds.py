@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any, TypeVar
 
 from lab import faults
+
+# Lanes whose faults change the same thing and put back what was there: one after the other. All others: side by side.
+TOGETHER = {
+    **dict.fromkeys(("postgres", "roles", "privileges", "wal", "keys", "replica", "drills"), "database"),
+    **dict.fromkeys(("links", "elasticsearch", "monitoring", "alerts"), "stand-ins"),
+    **dict.fromkeys(("nginx", "listener"), "nginx"),
+}
 
 Inject = Callable[[], AbstractContextManager[Any]]
 Append = str | Callable[[], str]
@@ -45,15 +53,29 @@ Case = TypeVar("Case", Fault, NearMiss)
 
 
 def batches(cases: Sequence[Case]) -> list[tuple[Case, ...]]:
-    """The cases in as few runs as their lanes allow, in their order."""
-    found: list[tuple[Case, ...]] = [(case,) for case in cases if not case.lane]
-    lanes: dict[str, list[Case]] = {}
-    for case in cases:
-        if case.lane:
-            lanes.setdefault(case.lane, []).append(case)
-    for batch in zip_longest(*lanes.values()):
-        found.append(tuple(each for each in batch if each is not None))
-    return found
+    """The cases in few runs: those of one lane apart, and so are those that touch the same check.
+
+    Otherwise one of them could hide that the other turns nothing red.
+    """
+    alone: list[list[Case]] = [[case] for case in cases if not case.lane]
+    found: list[list[Case]] = []
+    lanes = Counter(case.lane for case in cases if case.lane)
+    for case in sorted((each for each in cases if each.lane), key=lambda each: -lanes[each.lane]):
+        fitting = (batch for batch in found if not any(_clash(case, other) for other in batch))
+        batch = next(fitting, None)
+        if batch is None:
+            found.append([case])
+        else:
+            batch.append(case)
+    return [tuple(each) for each in (*alone, *found)]
+
+
+def _clash(one: Fault | NearMiss, other: Fault | NearMiss) -> bool:
+    if one.lane == other.lane:
+        return True
+    if isinstance(one, NearMiss) or isinstance(other, NearMiss):
+        return False
+    return not ({*one.red, *one.dependents}.isdisjoint(other.red) and {*other.red}.isdisjoint(one.dependents))
 
 
 def named(batch: tuple[Fault, ...] | tuple[NearMiss, ...]) -> str:
@@ -61,9 +83,31 @@ def named(batch: tuple[Fault, ...] | tuple[NearMiss, ...]) -> str:
     return "; ".join(each.name for each in batch).replace(" ", "-")
 
 
-def injected(batch: tuple[Fault, ...] | tuple[NearMiss, ...]) -> AbstractContextManager[Any]:
-    """All cases of a batch at once."""
-    return faults.all_of(*(each.inject() for each in batch))
+@contextmanager
+def injected(batch: tuple[Fault, ...] | tuple[NearMiss, ...]) -> Iterator[None]:
+    """All cases of a batch at once: most of a fault's time is spent waiting, so they come and heal side by side."""
+    groups: dict[str, ExitStack] = {}
+    begun: list[Future[None]] = []
+
+    def inject(cases: Sequence[Fault | NearMiss], stack: ExitStack) -> None:
+        for case in cases:
+            stack.enter_context(case.inject())
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        try:
+            for name in dict.fromkeys(TOGETHER.get(each.lane, each.lane) for each in batch):
+                cases = [each for each in batch if TOGETHER.get(each.lane, each.lane) == name]
+                groups[name] = ExitStack()
+                begun.append(pool.submit(inject, cases, groups[name]))
+            for each in begun:
+                each.result()
+            yield
+        finally:
+            wait(begun)
+            healing = [pool.submit(stack.close) for stack in groups.values()]
+            wait(healing)
+            for each in healing:
+                each.result()
 
 
 def appended(batch: tuple[Fault, ...] | tuple[NearMiss, ...]) -> str:

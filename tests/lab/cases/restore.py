@@ -66,19 +66,19 @@ FAULTS = [
         faults.base_backup_gone,
         {POINT_IN_TIME: "fail", ARCHIVE: "fail"},
         {"BAK-INTEG-01-nightly": "fail"},
-        lane="backups",
+        lane="base",
     ),
     Fault(
         "the newest base backup is 8 days old",
         lambda: faults.base_backup_aged(8),
         {POINT_IN_TIME: "fail"},
-        lane="backups",
+        lane="base",
     ),
     Fault(
         "the newest base backup is 8 days old, and was given a new name",
         lambda: faults.base_backup_renamed(8),
         {POINT_IN_TIME: "fail"},
-        lane="backups",
+        lane="base",
     ),
     Fault(
         "the last drills are 31 and 91 days old",
@@ -137,7 +137,7 @@ NEAR_MISSES = [
         "the newest base backup is 6 days old",
         lambda: faults.base_backup_aged(6),
         ("CHG-RB-PITR-02", "CHG-RB-PITR-03"),
-        lane="backups",
+        lane="base",
     ),
     NearMiss(
         "the last drills are 29 and 89 days old",
