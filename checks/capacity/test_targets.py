@@ -32,6 +32,5 @@ def test_bandwidth_keeps_to_its_target(prometheus, fact, outlook, limits, judge,
     share = "P95 share of its capacity"
     ahead = outlook(limits.bandwidth_used, limits.coverage, share, daily.network, interfaces, 24.0, of=names)
     found = fact(daily.network, prometheus, interfaces, hours, (int(now.timestamp()),))
-    carried = capacity.bandwidth(found, interfaces, prometheus.spec.instances, limits)
-    others = capacity.not_judged(fact(daily.external_interfaces, prometheus), interfaces)
-    judge([*carried, *others, *ahead])
+    busy = fact(daily.busy_interfaces, prometheus, hours)
+    judge([*capacity.bandwidth(found, interfaces, prometheus.spec.instances, busy, limits), *ahead])

@@ -269,7 +269,7 @@ class Interface(Strict):
 
     instance: Text
     device: Text
-    capacity_mbit: Annotated[float, Field(gt=0)]
+    capacity_mbit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Promtool(Strict):

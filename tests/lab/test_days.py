@@ -137,9 +137,11 @@ def test_bandwidth(prometheus: WebChannel, now: datetime, instance: str, expecte
     limits = DEMANDS.limits("CAP-NET-01")
     interfaces = (targets.Interface(instance=instance, device="eth0", capacity_mbit=1000),)
     found = daily.network(prometheus, interfaces, 24, (int(now.timestamp()),))
-    assert verdict(lambda: capacity.bandwidth(found, interfaces, [instance], limits)) == expected, found
+    busy = [each for each in daily.busy_interfaces(prometheus, 24) if each[0] == instance]
+    assert busy == [(instance, "eth0")] * (instance != "never-seen")
+    assert verdict(lambda: capacity.bandwidth(found, interfaces, [instance], busy, limits)) == expected, found
     # It says of itself that it carries -125000 bytes a second, and of that any traffic would be a small share.
-    assert verdict(lambda: capacity.bandwidth(found, (), [instance], limits)) == "error"
+    assert verdict(lambda: capacity.bandwidth(found, (), [instance], busy, limits)) == "error"
 
 
 @pytest.mark.parametrize(

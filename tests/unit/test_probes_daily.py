@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from opsverify import targets
 from opsverify.channels.web import WebChannel
@@ -160,6 +161,30 @@ def test_the_speed_that_an_interface_tells_is_never_asked(
     assert "speed" not in asked
     assert r'instance=~"a\"b:9100"' in asked
     assert all(way in asked for way in ("node_network_receive_bytes_total{", "node_network_transmit_bytes_total{"))
+    server.close()
+
+
+@pytest.mark.parametrize("capacity", [0.0, -1.0, math.inf, math.nan])
+def test_a_capacity_is_one_that_a_share_can_be_of(capacity: float) -> None:
+    with pytest.raises(ValidationError):
+        targets.Interface(instance="a", device="eth0", capacity_mbit=capacity)
+
+
+def test_interfaces_that_carry_something_are_asked_for_in_both_directions(
+    prometheus: Callable[..., WebChannel], exchanges: Callable[[], list[dict[str, Any]]]
+) -> None:
+    result = [
+        {"metric": {"instance": "a", "device": device}, "value": [ENDS[-1], "5"]} for device in ("eth1", "eth0")
+    ]
+    server = prometheus(json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}))
+    assert daily.busy_interfaces(server, 24) == (("a", "eth0"), ("a", "eth1"))
+    (asked,) = exchanges()
+    ways = [
+        f"sum by (instance, device) (increase(node_network_{way}_bytes_total"
+        '{device!~"lo|veth.*|docker.*|br-.*"}[24h])) > 0'
+        for way in ("receive", "transmit")
+    ]
+    assert asked["question"]["params"]["query"] == " or ".join(ways)
     server.close()
 
 

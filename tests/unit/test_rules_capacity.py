@@ -105,6 +105,19 @@ def test_too_few_samples_of_an_expected_instance_cannot_be_judged(
         cpu(limits_of, *found)
 
 
+def test_a_hot_host_is_found_though_nothing_is_known_of_the_one_before(limits_of: LimitsOf) -> None:
+    assert not met(cpu(limits_of, Utilisation("b", 0.9, 1.0), expected=("a", "b")))
+
+
+@pytest.mark.parametrize("used", [-5.0, -0.02])
+def test_use_below_nothing_is_no_cool_host(limits_of: LimitsOf, used: float) -> None:
+    """A counter that goes back makes idle time out of nothing."""
+    with pytest.raises(InsufficientFactsError, match="has a counter gone back"):
+        cpu(limits_of, Utilisation("a", used, 1.0))
+    with pytest.raises(InsufficientFactsError, match="a 6 of 7 days"):
+        judged(limits_of, week("a", *[0.95] * 3, used, *[0.95] * 3))
+
+
 def test_samples_of_nine_tenths_of_the_window_are_enough(limits_of: LimitsOf) -> None:
     assert met(cpu(limits_of, Utilisation("a", 0.1, 0.9)))
 
@@ -199,7 +212,7 @@ def carried(value: float, coverage: float = 1.0, device: str = "eth0") -> Days:
 
 @pytest.mark.parametrize(("value", "good"), [(0.70, True), (0.71, False), (0.0, True), (1.2, False)])
 def test_bandwidth_keeps_to_its_share(limits_of: LimitsOf, value: float, good: bool) -> None:
-    assert met(capacity.bandwidth([carried(value)], [ETH0], ["a"], limits_of("CAP-NET-01"))) is good
+    assert met(capacity.bandwidth([carried(value)], [ETH0], ["a"], [("a", "eth0")], limits_of("CAP-NET-01"))) is good
 
 
 @pytest.mark.parametrize(
@@ -217,15 +230,21 @@ def test_an_interface_of_which_nothing_is_known_cannot_be_judged(
     limits_of: LimitsOf, found: list[Days], interfaces: list[Interface], expected: list[str], why: str
 ) -> None:
     with pytest.raises(InsufficientFactsError, match=why):
-        capacity.bandwidth(found, interfaces, expected, limits_of("CAP-NET-01"))
+        capacity.bandwidth(found, interfaces, expected, [], limits_of("CAP-NET-01"))
 
 
 def test_a_full_line_is_found_though_nothing_is_known_of_another_host(limits_of: LimitsOf) -> None:
-    assert not met(capacity.bandwidth([carried(0.9)], [ETH0], ["a", "b"], limits_of("CAP-NET-01")))
+    assert not met(capacity.bandwidth([carried(0.9)], [ETH0], ["a", "b"], [], limits_of("CAP-NET-01")))
 
 
-def test_interfaces_without_a_capacity_are_shown() -> None:
-    (observed,) = capacity.not_judged([("a", "eth0"), ("a", "eth1"), ("b", "eth0")], [ETH0])
-    assert observed.observed == ("a eth1", "b eth0")
-    (observed,) = capacity.not_judged([("a", "eth0")], [ETH0])
-    assert observed.observed == "none"
+def test_a_second_interface_that_carries_something_needs_a_capacity_too(limits_of: LimitsOf) -> None:
+    busy = [("a", "eth0"), ("a", "eth1")]
+    with pytest.raises(InsufficientFactsError, match="a eth1: it leads out and carries something"):
+        capacity.bandwidth([carried(0.1)], [ETH0], ["a"], busy, limits_of("CAP-NET-01"))
+    assert not met(capacity.bandwidth([carried(0.9)], [ETH0], ["a"], busy, limits_of("CAP-NET-01")))
+
+
+def test_interfaces_of_other_hosts_are_shown(limits_of: LimitsOf) -> None:
+    for busy, shown in (([("a", "eth0"), ("b", "eth0")], ("b eth0",)), ([("a", "eth0")], "none")):
+        *_, observed = capacity.bandwidth([carried(0.1)], [ETH0], ["a"], busy, limits_of("CAP-NET-01"))
+        assert observed.observed == shown

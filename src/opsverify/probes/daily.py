@@ -99,10 +99,13 @@ def _as_share(carried: Days, capacity_mbit: float) -> Days:
     return Days(carried.instance, days, carried.device)
 
 
-def external_interfaces(prometheus: WebChannel) -> tuple[tuple[str, str], ...]:
-    """Instance and device of every interface that leads out of a host, whether or not the profile has its capacity."""
-    promql = f'count by (instance, device) (node_network_receive_bytes_total{{device!~"{WITHIN}"}})'
-    found = query(prometheus, promql)
+def busy_interfaces(prometheus: WebChannel, hours: float) -> tuple[tuple[str, str], ...]:
+    """Instance and device of every interface that leads out of a host and carried anything in the last ``hours``."""
+    into, out = (
+        f'sum by (instance, device) (increase(node_network_{way}_bytes_total{{device!~"{WITHIN}"}}[{hours:g}h])) > 0'
+        for way in ("receive", "transmit")
+    )
+    found = query(prometheus, f"{into} or {out}")
     return tuple(sorted((each.labels.get("instance", ""), each.labels.get("device", "")) for each in found))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from opsverify.days import Daily, day_of
 from opsverify.days import in_a_row as days_in_a_row
@@ -12,9 +12,13 @@ from opsverify.judgement import EXACT, Limit, Limits, Observation, holds, show, 
 from opsverify.probes.daily import Days
 from opsverify.probes.machine import Filesystem
 from opsverify.probes.series import Latency, Utilisation
+from opsverify.rules.statements import complete
 from opsverify.targets import Interface
 
 SHOWN = 20  # of a list that may be as long as a host has containers
+# A share is never below zero, but for the last digits of a rate. A counter that went back without having begun anew, as
+# on a machine that was moved or copied, makes idle time out of nothing, and a busy host look cooler than any can be.
+LEAST_SHARE = -0.01
 
 
 def disk_left(filesystems: Sequence[Filesystem], limits: Limits) -> list[Observation]:
@@ -45,20 +49,34 @@ def utilisation(
     the window (one that came or went meanwhile is no reason to doubt the rest).
 
     Raises:
-        InsufficientFactsError: an expected instance has no samples, too few, or NaN.
+        InsufficientFactsError: nothing speaks against it, but an expected instance has no samples, too few, or such
+            that are no share.
     """
     by_instance = {each.instance: each for each in found}
-    for instance in expected:
+    observations, unknown = [], []
+    for instance in [*expected, *sorted(set(by_instance) - set(expected))]:
         each = by_instance.get(instance)
-        if each is None or not math.isfinite(each.used):
-            raise InsufficientFactsError(f"{instance}: no samples of {what} in the window")
-        if not coverage.met(each.coverage):
-            raise InsufficientFactsError(
-                f"{instance}: samples cover {each.coverage:.1%} of the window, needed: {coverage} of it"
-            )
-    others = [each for each in found if math.isfinite(each.used) and coverage.met(each.coverage)]
-    instances = [*expected, *sorted({each.instance for each in others} - set(expected))]
-    return [within(f"{instance} {what}", by_instance[instance].used, limit) for instance in instances]
+        why = _unknown(each, coverage, what)
+        if each is not None and not why:
+            observations.append(within(f"{instance} {what}", each.used, limit))
+        elif instance in expected:
+            unknown.append(f"{instance}: {why}")
+    return complete(observations, unknown)
+
+
+def _unknown(each: Utilisation | None, coverage: Limit, what: str) -> str:
+    """Why it cannot be told how much of an instance is used; empty where it can."""
+    if each is None or not math.isfinite(each.used):
+        return f"no samples of {what} in the window"
+    if not _is_share(each.used):
+        return f"{what} of {show(each.used)} is none: has a counter gone back?"
+    if not coverage.met(each.coverage):
+        return f"samples cover {each.coverage:.1%} of the window, needed: {coverage} of it"
+    return ""
+
+
+def _is_share(value: float) -> bool:
+    return math.isfinite(value) and value >= LEAST_SHARE
 
 
 def in_a_row(
@@ -77,9 +95,10 @@ def in_a_row(
     observations, unknown = [], []
     for instance in [*expected, *sorted(set(by_instance) - set(expected))]:
         days = by_instance.get(instance, ())
-        verdict = days_in_a_row(days, wanted, limits.daily_mean, limits.coverage)
+        known = [each for each in days if _is_share(each.value)]
+        verdict = days_in_a_row(known, wanted, limits.daily_mean, limits.coverage)
         if verdict == "unknown":
-            unknown += [f"{instance} {_covered(days, limits)} of {len(wanted)} days"] * (instance in expected)
+            unknown += [f"{instance} {_covered(known, limits)} of {len(wanted)} days"] * (instance in expected)
             continue
         shown = tuple(f"{each.day} {_daily(each, limits)}" for each in days)
         rule = f"{limits.daily_mean} ratio on one of {len(wanted)} complete UTC days"
@@ -93,7 +112,7 @@ def in_a_row(
 
 
 def _covered(days: Sequence[Daily], limits: Limits) -> int:
-    return sum(limits.coverage.met(each.coverage) and math.isfinite(each.value) for each in days)
+    return sum(limits.coverage.met(each.coverage) for each in days)
 
 
 def _daily(day: Daily, limits: Limits) -> str:
@@ -102,13 +121,20 @@ def _daily(day: Daily, limits: Limits) -> str:
 
 
 def bandwidth(
-    found: Sequence[Days], interfaces: Sequence[Interface], expected: Sequence[str], limits: Limits
+    found: Sequence[Days],
+    interfaces: Sequence[Interface],
+    expected: Sequence[str],
+    busy: Sequence[tuple[str, str]],
+    limits: Limits,
 ) -> list[Observation]:
     """The busier direction of each interface keeps to its share of what the profile says that it can carry.
 
+    ``busy`` are instance and device of all that lead out and carry something. Those of instances that the profile does
+    not expect, and gives no capacity, are shown.
+
     Raises:
-        InsufficientFactsError: nothing speaks against it, but an expected instance has no interface in the profile, or
-            an interface has no samples, or too few.
+        InsufficientFactsError: nothing speaks against it, but an expected instance has a busy interface, or no
+            interface at all, that the profile gives a capacity, or an interface has no samples, or too few.
     """
     by_name = {(each.instance, each.device): each.days[-1] for each in found if each.days}
     observations, unknown = [], []
@@ -123,23 +149,21 @@ def bandwidth(
             observations.append(
                 within(f"{name} P95 of {each.capacity_mbit:g} Mbit/s", day.value, limits.bandwidth_used)
             )
-    for instance in sorted(set(expected) - {each.instance for each in interfaces}):
-        unknown.append(f"{instance}: the profile names no interface of it with its capacity_mbit")
-    if unknown and not unmet(observations):
-        raise InsufficientFactsError("; ".join(unknown))
-    return observations
-
-
-def not_judged(found: Sequence[tuple[str, str]], interfaces: Sequence[Interface]) -> list[Observation]:
-    """The interfaces that lead out of a host and have no capacity in the profile: shown, for nothing is known of them.
-
-    ``found`` are instances and devices.
-    """
     known = {(each.instance, each.device) for each in interfaces}
-    others = [" ".join(each) for each in found if each not in known]
-    more = [f"and {len(others) - SHOWN} more"] * (len(others) > SHOWN)
-    told = (*others[:SHOWN], *more) or "none"
-    return [holds("interfaces without a capacity in the profile, not judged", told, "shown", met=True)]
+    named = {each.instance for each in interfaces}
+    for instance in sorted(set(expected) - named):
+        unknown.append(f"{instance}: the profile names no interface of it with its capacity_mbit")
+    for instance, device in sorted(set(busy) - known):
+        if instance in expected and instance in named:
+            unknown.append(f"{instance} {device}: it leads out and carries something; name it with its capacity_mbit")
+    return complete([*observations, _not_judged(set(busy) - known, expected)], unknown)
+
+
+def _not_judged(others: Iterable[tuple[str, str]], expected: Sequence[str]) -> Observation:
+    """The busy interfaces of hosts that the profile does not expect: of what they can carry nothing is known."""
+    names = [f"{instance} {device}" for instance, device in sorted(others) if instance not in expected]
+    more = [f"and {len(names) - SHOWN} more"] * (len(names) > SHOWN)
+    return holds("busy interfaces of other hosts, not judged", (*names[:SHOWN], *more) or "none", "shown", met=True)
 
 
 def latency(histogram: Latency, limits: Limits) -> list[Observation]:
