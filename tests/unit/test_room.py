@@ -26,9 +26,9 @@ def ago(days: int) -> date:
     return TODAY - timedelta(days=days)
 
 
-def kept(by_day: dict[date, int], total: int | None = None, space: Space = DISK, folder: str = "/backup/a") -> Kept:
+def kept(by_day: dict[date, int], space: Space = DISK, folder: str = "/backup/a") -> Kept:
     """A folder that holds this."""
-    return Kept(folder, sum(by_day.values()) if total is None else total, by_day, space)
+    return Kept(folder, sum(by_day.values()), by_day, space)
 
 
 def daily(size: int, days: int) -> dict[date, int]:
@@ -46,10 +46,18 @@ def test_what_is_there_counts(size: int, days: int) -> None:
 
 
 def test_a_day_is_the_median_of_days_and_today_is_none() -> None:
-    found = need(kept({**daily(10, 9), ago(3): 10_000, TODAY: 10**6}, total=90), 90, NOW)
+    found = need(kept({**daily(10, 9), ago(3): 100, TODAY: 300}), 90, NOW)
 
     assert found is not None
-    assert (found.daily, found.more) == (10, 810)
+    assert (found.daily, found.more) == (10, 900 - 80 - 400)
+
+
+def test_what_is_older_than_the_days_makes_no_room_for_them() -> None:
+    """An old archive beside ten days of backups is not the eighty that are still to come."""
+    found = need(kept({**daily(10, 10), ago(400): 10**6}), 90, NOW)
+
+    assert found is not None
+    assert (found.daily, found.more) == (10, 800)
 
 
 def test_what_comes_once_a_week_takes_a_seventh_a_day() -> None:

@@ -1,7 +1,7 @@
 """Rules of room: the filesystems under backups and logs have space for all the days that these are to be kept.
 
-What is there already counts: a store that holds its days in full needs no more. So this is about the rest, and it tells
-on the first day of a new store, or after a jump in size, what would be found out when the disk is full.
+What is there of these days already counts: a store that holds them in full needs no more. So this is about the rest,
+and it tells on the first day of a new store, or after a jump in size, what would be found out when the disk is full.
 """
 
 from __future__ import annotations
@@ -33,16 +33,18 @@ def need(kept: Kept, days: int, now: datetime, held: int = 0) -> Need | None:
     """What a folder that is to hold so many days needs, by the complete UTC days among the last of them.
 
     A day is as large as the median of those on which something was written; where that is not on every day, as with
-    base backups once a week, a day is its share of that. Where no file is of a complete day, as with a log that is
-    never rotated, it is the mean of the days that are known to be ``held`` in there; None without any.
+    base backups once a week, a day is its share of that. What is older than these days is not theirs, and makes no room
+    for them unless somebody deletes it. Where no file is of a complete day, as with a log that is never rotated, a day
+    is the mean of those that are known to be ``held`` in there; None without any.
     """
     today = now.astimezone(UTC).date()
-    written = {day: size for day, size in kept.by_day.items() if today - timedelta(days=days) <= day < today and size}
+    theirs = {day: size for day, size in kept.by_day.items() if today - timedelta(days=days) <= day <= today and size}
+    written = {day: size for day, size in theirs.items() if day < today}
     if not written:
         mean = kept.total / held if held else 0.0
         return Need(kept.folder, mean, max(0.0, mean * days - kept.total)) if mean else None
     daily = median(written.values()) * len(written) / (today - min(written)).days
-    return Need(kept.folder, daily, max(0.0, daily * days - kept.total))
+    return Need(kept.folder, daily, max(0.0, daily * days - sum(theirs.values())))
 
 
 def with_room(
