@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from opsverify.charts import LARGEST
 from opsverify.days import Daily, highest
 from opsverify.errors import UnansweredError
 
@@ -78,10 +80,20 @@ def _number(observation: Mapping[str, object]) -> float | None:
     value = observation["observed"]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) and abs(value) <= LARGEST else None
 
 
 def within(names: Mapping[str, datetime], now: datetime, days: int) -> list[tuple[date, str]]:
     """The runs that began in the last ``days``, newest first: UTC day and name, of names with the start of each."""
     found = [(start, name) for name, start in names.items() if now - timedelta(days=days) <= start < now]
     return [(start.astimezone(UTC).date(), name) for start, name in sorted(found, reverse=True)]
+
+
+def by_turns(found: Sequence[tuple[date, str]]) -> list[tuple[date, str]]:
+    """The first run of each day, then the second of each, and so on: where not all are read, no day goes without."""
+    turns = Counter[date]()
+    ranked = []
+    for day, name in found:
+        ranked.append((turns[day], day, name))
+        turns[day] += 1
+    return [(day, name) for _, day, name in sorted(ranked, key=lambda each: each[0])]

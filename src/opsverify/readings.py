@@ -7,13 +7,15 @@ CPU: between two runs of the same boot, they tell the mean of all the time in be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from opsverify.charts import LAST_MOMENT
 from opsverify.days import Span
 from opsverify.judgement import Observation, holds
 
 LONGEST = 26 * 3600  # seconds between two runs; daily ones may be late, but of two days no mean of one is known
+LEAST = -0.01  # below it, a share of use is nonsense: there was more idle time than time
 SAME_BOOT = 60  # seconds by which the kernel's word on when it was booted may change, as its clock is set
 AT, BOOTED, TICKS, IDLE, USED = (
     "read at",
@@ -54,12 +56,16 @@ def shown(reading: Cpu | Memory) -> list[Observation]:
 def cpu(recorded: Iterable[Mapping[str, float]]) -> list[Cpu]:
     """The readings of CPUs among what earlier runs recorded."""
     names = (AT, BOOTED, TICKS, IDLE)
-    return [Cpu(*(each[name] for name in names)) for each in recorded if all(name in each for name in names)]
+    return [Cpu(*(each[name] for name in names)) for each in recorded if _dated(each) and all(n in each for n in names)]
 
 
 def memory(recorded: Iterable[Mapping[str, float]]) -> list[Memory]:
     """The readings of memory among what earlier runs recorded."""
-    return [Memory(each[AT], each[USED]) for each in recorded if AT in each and USED in each]
+    return [Memory(each[AT], each[USED]) for each in recorded if _dated(each) and USED in each]
+
+
+def _dated(each: Mapping[str, float]) -> bool:
+    return 0 <= each.get(AT, -1) <= LAST_MOMENT
 
 
 def cpu_spans(readings: Iterable[Cpu]) -> list[Span]:
@@ -74,13 +80,17 @@ def cpu_spans(readings: Iterable[Cpu]) -> list[Span]:
             spans.append(_since_boot(after, max(after.booted, before.at)))
         elif after.ticks > before.ticks and after.idle >= before.idle:
             idle = (after.idle - before.idle) / (after.ticks - before.ticks)
-            spans.append(Span(before.at, after.at, max(0.0, 1 - idle)))
-    return [each for each in spans if 0 < each.end - each.start <= LONGEST]
+            spans.append(Span(before.at, after.at, 1 - idle))
+    return [
+        replace(each, value=max(0.0, each.value))
+        for each in spans
+        if 0 < each.end - each.start <= LONGEST and each.value >= LEAST
+    ]
 
 
 def _since_boot(reading: Cpu, start: float) -> Span:
     idle = reading.idle / reading.ticks if reading.ticks else 0.0
-    return Span(start, reading.at, max(0.0, 1 - idle))
+    return Span(start, reading.at, 1 - idle)
 
 
 def memory_spans(readings: Iterable[Memory]) -> list[Span]:

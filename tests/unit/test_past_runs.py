@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opsverify import past_runs
 from opsverify.channels import history
 from opsverify.channels.history import HistoryChannel
-from opsverify.days import Daily
+from opsverify.days import Daily, day_of
 from opsverify.errors import UnansweredError
 from opsverify.judgement import Limit
 from opsverify.past_runs import parse, within
@@ -111,28 +111,42 @@ def test_hostile_text_is_damage_never_a_crash(text: str) -> None:
 
 
 def test_numbers_alone_are_remembered_and_of_capacity_alone() -> None:
-    found = parse(record(at(1), root=0.5, whole=3, word="NaN", flag=True, nothing=None, many=[1.0]), "lab")
+    strange = {"word": "NaN", "flag": True, "nothing": None, "many": [1.0], "huge": 1e300}
+    found = parse(record(at(1), root=0.5, whole=3, **strange), "lab")
     assert found is not None
     assert found.numbers == {("CAP-TRG-DISK-01", "node"): {"root": 0.5, "whole": 3.0}}
 
 
-def test_of_a_day_with_many_runs_the_newest_few_are_read(stream: Callable[..., HistoryChannel]) -> None:
-    hours = [(at(each / 24), record(at(each / 24), root=each / 100)) for each in range(1, 10)]
-    found = stream(*hours, (at(5), record(at(5), root=0.5))).earlier()
-    assert [round(each.numbers["CAP-TRG-DISK-01", "node"]["root"], 2) for each in found.runs] == [
-        0.5,
-        0.04,
-        0.03,
-        0.02,
-        0.01,
-    ]
-    assert found.left_out == 5
+@pytest.mark.parametrize(("days", "read"), [(1, 24), (7, 24), (8, 4), (30, 4)])
+def test_of_a_day_that_is_judged_more_runs_are_read(stream: Callable[..., HistoryChannel], days: int, read: int) -> None:
+    noon = at(days)
+    runs = [noon - timedelta(minutes=each * 20) for each in range(30)]
+    found = stream(*((start, record(start, root=0.5)) for start in runs)).earlier()
+    assert [each.started for each in found.runs] == [each.timestamp() for each in reversed(runs[:read])]
+    assert found.left_out == 30 - read
+
+
+def test_a_peak_of_memory_that_an_hourly_run_saw_is_not_left_out(stream: Callable[..., HistoryChannel]) -> None:
+    used = {each: 0.95 if each == 9 else 0.4 for each in range(1, 24)}
+    runs = [(at(each / 24), record(at(each / 24), root=value)) for each, value in used.items()]
+    seen = stream(*runs).earlier().readings("CAP-TRG-DISK-01", "node")
+    assert max(each["root"] for each in seen) == 0.95
 
 
 def test_no_more_is_read_than_the_bound(stream: Callable[..., HistoryChannel], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MOST_BYTES", 1)
     found = stream(*((at(each), record(at(each), root=0.5)) for each in (1, 2, 3))).earlier()
     assert (len(found.runs), found.left_out) == (1, 2)
+
+
+def test_where_not_all_can_be_read_no_day_goes_without(
+    stream: Callable[..., HistoryChannel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [at(each + later / 24) for each in range(1, 31) for later in range(4)]
+    monkeypatch.setattr(history, "MOST_BYTES", 30 * len(record(at(1), root=0.5)))
+    found = stream(*((start, record(start, root=0.5)) for start in runs)).earlier()
+    assert {day_of(each.started) for each in found.runs} == {day_of(at(each).timestamp()) for each in range(1, 31)}
+    assert [each.started for each in found.runs] == sorted(each.started for each in found.runs)
 
 
 def test_what_was_read_is_on_record_and_read_once(

@@ -58,6 +58,19 @@ def test_counters_that_went_back_and_runs_too_far_apart_tell_nothing(after: Cpu)
     assert cpu_spans([Cpu(100 * HOUR, 0, 1000, 900), after]) == []
 
 
+def test_more_idle_time_than_time_is_no_cool_machine() -> None:
+    before = Cpu(100 * HOUR, 0, 1000, 900)
+    assert cpu_spans([before, Cpu(120 * HOUR, 0, 2000, 4000)]) == []
+    (span,) = cpu_spans([before, Cpu(120 * HOUR, 0, 2000, 1901)])  # waiting for disks may be taken back
+    assert span.value == 0
+
+
+def test_a_moment_that_no_calendar_has_is_no_reading() -> None:
+    for reading, parse in ((cpu(1e18, 0.5, 1e18 - HOUR), readings.cpu), (Memory(1e18, 0.5), readings.memory)):
+        numbers = {each.name: float(each.observed) for each in readings.shown(reading)}  # type: ignore[arg-type]
+        assert parse([numbers]) == []
+
+
 @settings(deadline=None)
 @given(
     st.floats(0, 1),

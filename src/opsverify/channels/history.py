@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ from opsverify.transcript import Transcript
 
 DIRECTORY = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{8}")
 DAYS = 31  # so that the thirtieth day before this one is looked at whole
-# A day comes to the highest of a few runs, whoever runs it by the hundred; not every run asks for what is wanted here.
-ENOUGH_A_DAY, MOST_A_DAY = 4, 24
-MOST_BYTES = 64 * 1024 * 1024  # of all records together
+# Of the seven complete days that are judged, and today, each run of an hour counts: the one that is left out may be the
+# one that saw the peak. On the days before only forecasts rest, and a few runs tell the highest of a day well enough.
+JUDGED_DAYS = 8
+ENOUGH_A_DAY, ENOUGH_OF_JUDGED = 4, 24
+MOST_A_DAY = 100  # looked at; not every run asks for what is wanted here
+MOST_BYTES = 256 * 1024 * 1024  # of all records together
 
 
 class HistoryChannel(Channel):
@@ -52,8 +55,10 @@ class HistoryChannel(Channel):
         damaged: list[str] = []
         left_out = read = 0
         looked_at, useful = Counter[date](), Counter[date]()
-        for day, name in past_runs.within(dict(self._directories()), self.started, DAYS):
-            if useful[day] >= ENOUGH_A_DAY or looked_at[day] >= MOST_A_DAY or read > MOST_BYTES:
+        judged = self.started.astimezone(UTC).date() - timedelta(days=JUDGED_DAYS)
+        for day, name in past_runs.by_turns(past_runs.within(dict(self._directories()), self.started, DAYS)):
+            enough = ENOUGH_OF_JUDGED if day > judged else ENOUGH_A_DAY
+            if useful[day] >= enough or looked_at[day] >= MOST_A_DAY or read > MOST_BYTES:
                 left_out += 1
                 continue
             looked_at[day] += 1
@@ -67,7 +72,7 @@ class HistoryChannel(Channel):
             if found is not None and found.numbers:  # a run that was broken off left none, one of a few checks perhaps
                 useful[day] += 1
                 runs.append(found)
-        return History(tuple(reversed(runs)), tuple(damaged), left_out)
+        return History(tuple(sorted(runs, key=lambda run: run.started)), tuple(damaged), left_out)
 
     def _directories(self) -> Iterator[tuple[str, datetime]]:
         """The directories of runs, with when each began."""
