@@ -103,6 +103,16 @@ def prometheus(
     return make
 
 
+def test_the_server_gives_up_before_we_do(
+    prometheus: Callable[..., WebChannel], exchanges: Callable[[], list[dict[str, Any]]]
+) -> None:
+    server = prometheus(vector())
+    query(server, "up")
+    (asked,) = exchanges()
+    assert asked["question"]["params"] == {"query": "up", "timeout": "1.6"}  # of the channel's two seconds
+    server.close()
+
+
 @pytest.mark.parametrize("two", ["2", "2.0"])
 def test_both_spellings_of_an_edge_are_one_edge(prometheus: Callable[..., WebChannel], two: str) -> None:
     server = prometheus(vector(({"le": two}, "95"), ({"le": "+Inf"}, "100")))

@@ -90,28 +90,29 @@ def query(prometheus: WebChannel, promql: str) -> tuple[Sample, ...]:
         UnansweredError: the server answered with an error, or with something that is no vector.
     """
     with _asked(prometheus, promql):
-        answer = prometheus.get("/api/v1/query", {"query": promql, "timeout": "10s"})
-        if answer.status != 200:
-            raise UnansweredError(f"answered with status {answer.status}: {answer.text[:200]!r}")
-        return parse_vector(answer.text)
+        return parse_vector(_answer(prometheus, "query", {"query": promql}))
 
 
 def query_days(prometheus: WebChannel, promql: str, moments: Sequence[int]) -> tuple[Line, ...]:
     """The vectors of a query at several ``moments``, which lie a day apart (seconds since 1970), in one question.
 
-    The server is told to give up before we do: a question that is too much for it must not look like a server that is
-    down, which would not be asked anything else.
-
     Raises:
         UnansweredError: the server answered with an error, or with something else than what was asked for.
     """
-    bound = f"{0.8 * prometheus.timeout_s:g}"  # seconds; a unit would want a whole number
     span = {"start": str(moments[0]), "end": str(moments[-1]), "step": str(DAY)}
     with about(f"prometheus {prometheus.target}: asked {promql!r} for {len(moments)} days"):
-        answer = prometheus.get("/api/v1/query_range", {"query": promql, "timeout": bound, **span})
-        if answer.status != 200:
-            raise UnansweredError(f"answered with status {answer.status}: {answer.text[:200]!r}")
-        return parse_matrix(answer.text, moments)
+        return parse_matrix(_answer(prometheus, "query_range", {"query": promql, **span}), moments)
+
+
+def _answer(prometheus: WebChannel, of: str, question: dict[str, str]) -> str:
+    """The server is told to give up before we do: a question that is too much for it must not look like a server that
+    is down, which would not be asked anything else.
+    """
+    bound = f"{0.8 * prometheus.timeout_s:g}"  # seconds; a unit would want a whole number
+    answer = prometheus.get(f"/api/v1/{of}", {**question, "timeout": bound})
+    if answer.status != 200:
+        raise UnansweredError(f"answered with status {answer.status}: {answer.text[:200]!r}")
+    return answer.text
 
 
 def _asked(prometheus: WebChannel, promql: str) -> AbstractContextManager[None]:
