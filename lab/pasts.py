@@ -31,13 +31,15 @@ Share = float | None
 class Machine:
     """An instance: its CPU and memory use on the last complete UTC days, the newest last; None where nobody measured.
 
-    ``restarts``: at noon of each day. ``into`` and ``out`` are its network's use over the last day and a bit, as a
-    share of 1000 Mbit/s (None: not told), with a ``burst`` of so many minutes at 95 % two hours ago.
+    ``restarts``: at noon of each day; ``slips``: its counter goes back a little then, but does not begin anew. ``into``
+    and ``out`` are its network's use over the last day and a bit, as a share of 1000 Mbit/s (None: not told), with a
+    ``burst`` of so many minutes at 95 % two hours ago.
     """
 
     cpu: Sequence[Share] = ()
     memory: Sequence[Share] = ()
     restarts: bool = False
+    slips: bool = False
     into: Share = None
     out: Share = None
     burst: int = 0
@@ -92,8 +94,8 @@ def _cpu(name: str, machine: Machine, now: int) -> Iterator[str]:
     for share, moments in _by_day(machine.cpu, now):
         for at in moments:
             idle += (1 - (share or 0.0)) * STEP
-            if machine.restarts and at % DAY == DAY // 2:
-                idle = 0.0
+            if at % DAY == DAY // 2:
+                idle = 0.0 if machine.restarts else idle - (STEP + 1) * machine.slips
             if share is not None:
                 yield f'node_cpu_seconds_total{{cpu="0",instance="{name}",job="node",mode="idle"}} {idle:.3f} {at}\n'
 

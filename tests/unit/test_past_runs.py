@@ -118,7 +118,7 @@ def test_numbers_alone_are_remembered_and_of_capacity_alone() -> None:
 
 
 @pytest.mark.parametrize(("days", "read"), [(1, 24), (7, 24), (8, 4), (30, 4)])
-def test_of_a_day_that_is_judged_more_runs_are_read(stream: Callable[..., HistoryChannel], days: int, read: int) -> None:
+def test_of_days_that_are_judged_more_is_read(stream: Callable[..., HistoryChannel], days: int, read: int) -> None:
     noon = at(days)
     runs = [noon - timedelta(minutes=each * 20) for each in range(30)]
     found = stream(*((start, record(start, root=0.5)) for start in runs)).earlier()

@@ -173,9 +173,7 @@ def test_a_capacity_is_one_that_a_share_can_be_of(capacity: float) -> None:
 def test_interfaces_that_carry_something_are_asked_for_in_both_directions(
     prometheus: Callable[..., WebChannel], exchanges: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    result = [
-        {"metric": {"instance": "a", "device": device}, "value": [ENDS[-1], "5"]} for device in ("eth1", "eth0")
-    ]
+    result = [{"metric": {"instance": "a", "device": device}, "value": [ENDS[-1], "5"]} for device in ("eth1", "eth0")]
     server = prometheus(json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}))
     assert daily.busy_interfaces(server, 24) == (("a", "eth0"), ("a", "eth1"))
     (asked,) = exchanges()

@@ -138,6 +138,14 @@ def test_of_memory_the_highest_look_counts() -> None:
     assert own_runs.memory_use("node", looks[:2], NOW, 24).coverage == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("minutes", [1, 100])
+def test_the_run_of_yesterday_counts_though_it_was_a_little_earlier_than_todays(minutes: int) -> None:
+    looks = [Memory(START - 24 * HOUR - minutes * 60, 0.95), Memory(START, 0.4)]
+    used = own_runs.memory_use("node", looks, NOW, 24)
+    assert [used.used, used.coverage] == pytest.approx([0.95, 1.0])
+    assert own_runs.memory_use("node", [Memory(START - 51 * HOUR, 0.95), looks[1]], NOW, 24).used == 0.4
+
+
 REAL = "cpu  4705 150 1120 1644 254 10 20 30 40 0\nbtime 1795000000\n"
 
 

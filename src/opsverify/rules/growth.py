@@ -16,13 +16,13 @@ from opsverify.probes import Attempt
 from opsverify.probes.documents import Attested
 from opsverify.probes.growth import Present, Sizes
 from opsverify.probes.room import Kept, Space
+from opsverify.rules.forecast import FARTHEST
 from opsverify.rules.room import needs_by_space
 from opsverify.rules.statements import attested
 
 # The history has to be that of this database: a series may be of another one, or leave out the largest.
 LEAST_SHARE = 0.9
 SIZE = "size of the database"  # as an observation is called, in this run as in earlier ones
-FARTHEST = 3650  # days; of what lies further away it is only said that it does
 
 
 @dataclass(frozen=True)

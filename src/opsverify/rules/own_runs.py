@@ -10,7 +10,7 @@ from opsverify.days import Daily, Span, day_of, ends, spread
 from opsverify.judgement import Limits, Observation
 from opsverify.probes.daily import Days
 from opsverify.probes.series import Utilisation
-from opsverify.readings import Memory, covered, memory_spans
+from opsverify.readings import LONGEST, Memory, covered, memory_spans
 from opsverify.rules import capacity
 
 
@@ -29,13 +29,15 @@ def cpu_use(host: str, spans: Sequence[Span], now: datetime, days: int) -> Utili
 
 
 def memory_use(host: str, readings: Sequence[Memory], now: datetime, hours: float) -> Utilisation:
-    """The highest memory use that runs of the last ``hours`` saw, and how much of that time lies between runs."""
+    """The highest memory use that runs of the last ``hours`` saw, and how much of that time lies between runs.
+
+    The run that the first of that time follows counts with them: without it nothing would be known of that.
+    """
     end = now.timestamp()
     start = end - hours * 3600
-    spans = memory_spans(readings)
-    return Utilisation(
-        host, max((each.used for each in readings if each.at >= start), default=math.nan), covered(spans, start, end)
-    )
+    first = max((each.at for each in readings if start - LONGEST <= each.at <= start), default=start)
+    highest = max((each.used for each in readings if each.at >= first), default=math.nan)
+    return Utilisation(host, highest, covered(memory_spans(readings), start, end))
 
 
 def in_a_row(host: str, days: Mapping[str, tuple[Daily, ...]], now: datetime, limits: Limits) -> list[Observation]:
