@@ -111,7 +111,7 @@ def test_hostile_text_is_damage_never_a_crash(text: str) -> None:
 
 
 def test_numbers_alone_are_remembered_and_of_capacity_alone() -> None:
-    strange = {"word": "NaN", "flag": True, "nothing": None, "many": [1.0], "huge": 1e300}
+    strange: dict[str, Any] = {"word": "NaN", "flag": True, "nothing": None, "many": [1.0], "huge": 1e300}
     found = parse(record(at(1), root=0.5, whole=3, **strange), "lab")
     assert found is not None
     assert found.numbers == {("CAP-TRG-DISK-01", "node"): {"root": 0.5, "whole": 3.0}}

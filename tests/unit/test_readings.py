@@ -41,9 +41,12 @@ def test_after_a_boot_only_the_time_since_then_is_known() -> None:
     assert [second.start, second.end, second.value] == pytest.approx([30 * HOUR, 40 * HOUR, 0.9])
 
 
-def test_a_boot_that_seems_to_lie_before_the_last_run_adds_no_time_twice() -> None:
-    before, after = cpu(20 * HOUR, 0.5), cpu(40 * HOUR, 0.9, booted=19 * HOUR)
-    assert [(each.start, each.end) for each in cpu_spans([before, after])] == [(0, 20 * HOUR), (20 * HOUR, 40 * HOUR)]
+@pytest.mark.parametrize("booted", [19 * HOUR, 180.0])
+def test_a_boot_that_seems_to_lie_before_the_last_run_tells_nothing_of_the_time_since(booted: float) -> None:
+    """A clock that was set by minutes moves the boot; the mean since then would hide a hot day behind cool weeks."""
+    before = Cpu(20 * HOUR, 0, 20 * HOUR * 400, 19 * HOUR * 400)
+    after = Cpu(40 * HOUR, booted, 40 * HOUR * 400, 20 * HOUR * 400)
+    assert [(each.start, each.end) for each in cpu_spans([before, after])] == [(0, 20 * HOUR)]
 
 
 def test_a_clock_that_was_set_is_no_boot() -> None:
