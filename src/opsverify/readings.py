@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from opsverify.charts import LAST_MOMENT
-from opsverify.days import Span
+from opsverify.days import LEAST_SHARE, Span
 from opsverify.judgement import Observation, holds
 
 LONGEST = 26 * 3600  # seconds between two runs; daily ones may be late, but of two days no mean of one is known
-LEAST = -0.01  # below it, a share of use is nonsense: there was more idle time than time
 SAME_BOOT = 60  # seconds by which the kernel's word on when it was booted may change, as its clock is set
 AT, BOOTED, TICKS, IDLE, USED = (
     "read at",
@@ -86,7 +85,7 @@ def cpu_spans(readings: Iterable[Cpu]) -> list[Span]:
     return [
         replace(each, value=max(0.0, each.value))
         for each in spans
-        if 0 < each.end - each.start <= LONGEST and each.value >= LEAST
+        if 0 < each.end - each.start <= LONGEST and each.value >= LEAST_SHARE
     ]
 
 

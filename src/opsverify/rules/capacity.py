@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from opsverify.days import Daily, day_of
+from opsverify.days import LEAST_SHARE, Daily, day_of
 from opsverify.days import in_a_row as days_in_a_row
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import EXACT, Limit, Limits, Observation, holds, show, unmet, within
@@ -16,9 +16,6 @@ from opsverify.rules.statements import complete
 from opsverify.targets import Interface
 
 SHOWN = 20  # of a list that may be as long as a host has containers
-# A share is never below zero, but for the last digits of a rate. A counter that went back without having begun anew, as
-# on a machine that was moved or copied, makes idle time out of nothing, and a busy host look cooler than any can be.
-LEAST_SHARE = -0.01
 
 
 def disk_left(filesystems: Sequence[Filesystem], limits: Limits) -> list[Observation]:
