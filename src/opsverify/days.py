@@ -19,7 +19,7 @@ from opsverify.judgement import Limit
 DAY = 86_400
 EPOCH = date(1970, 1, 1).toordinal()
 # A share of use is never below zero, but for the last digits of a rate. A counter that went back without having begun
-# anew, as on a machine that was moved or copied, makes idle time out of nothing, and a busy host cooler than any can be.
+# anew, as on a machine that was moved or copied, makes idle time out of nothing, and a busy host cooler than any is.
 LEAST_SHARE = -0.01
 LEAST_DAYS = 3  # of two, a median of slopes is just the slope of both
 

@@ -70,9 +70,9 @@ def _dated(each: Mapping[str, float]) -> bool:
 def cpu_spans(readings: Iterable[Cpu]) -> list[Span]:
     """The mean CPU use between two runs each, as a ratio; of a boot in between, since then.
 
-    Time that lies before a boot and after the run before it is not known, and so is a span that is too long. A boot that
-    is another one than before, and yet lies before the last run, may be a clock that was set: the mean since then would
-    be that of weeks, so nothing is known of that span.
+    Time that lies before a boot and after the run before it is not known, and so is a span that is too long. A boot
+    that is another one than before, and yet lies before the last run, may be a clock that was set: the mean since then
+    would be that of weeks, so nothing is known of that span.
     """
     ordered = sorted(readings, key=lambda each: each.at)
     spans = [_since_boot(ordered[0], ordered[0].booted)] if ordered else []
