@@ -22,6 +22,7 @@ from opsverify.judgement import unmet
 from opsverify.probes import growth, room
 from opsverify.probes.growth import Present, Sizes
 from opsverify.probes.room import Space
+from opsverify.probes.series import query
 from opsverify.redaction import Redactor
 from opsverify.rules import growth as rules
 from opsverify.transcript import Transcript
@@ -122,6 +123,13 @@ def test_several_databases_are_added_up(prometheus: WebChannel) -> None:
     both = asked(prometheus, "half|other-half")
     assert both.current == 2 * asked(prometheus, "half").current
     assert len(both.days) == 41
+
+
+def test_databases_that_have_no_name_are_not_told_apart(prometheus: WebChannel) -> None:
+    nameless = 'label_replace(pg_database_size_bytes{datname=~"half|other-half"}, "db", "$1", "datname", "(.*)")'
+    counted = query(prometheus, f"count by (datname) (max without (datname) ({nameless}))")
+    with pytest.raises(InsufficientFactsError, match="2 series have no label datname"):
+        growth.are_named(counted)
 
 
 KNOWN = 'prometheus = "prometheus"\nseries = \'pg_database_size_bytes{datname="tokenswap"}\'\n'

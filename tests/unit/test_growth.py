@@ -19,9 +19,9 @@ from opsverify.judgement import Limits, Observation, byte_size, unmet
 from opsverify.past_runs import History, PastRun
 from opsverify.probes import Attempt
 from opsverify.probes.documents import Attested
-from opsverify.probes.growth import Present, Sizes, parse_present, parse_sizes
+from opsverify.probes.growth import Present, Sizes, are_named, parse_present, parse_sizes
 from opsverify.probes.room import Kept, Space, parse_spaces
-from opsverify.probes.series import Line
+from opsverify.probes.series import Line, Sample
 from opsverify.rules import growth
 
 NOW = datetime(2026, 11, 23, 13, 37, tzinfo=UTC)
@@ -219,6 +219,14 @@ def test_one_line_is_a_history_and_two_are_none() -> None:
     assert parse_sizes([]) == ()
     with pytest.raises(UnansweredError, match="2 series"):
         parse_sizes([line, line])
+
+
+def test_several_series_without_a_name_are_no_database() -> None:
+    """Exporters that call the label otherwise would have the largest database stand for that which grows."""
+    are_named([Sample({"datname": "a"}, 2), Sample({"datname": "b"}, 1), Sample({}, 1)])
+    are_named([])
+    with pytest.raises(InsufficientFactsError, match="2 series have no label datname"):
+        are_named([Sample({}, 2)])
 
 
 DF = "Filesystem Type 1B-blocks Used Avail Inodes IUsed Mounted on\n"

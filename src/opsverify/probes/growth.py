@@ -54,7 +54,7 @@ def sizes(
 
     Raises:
         UnansweredError: Prometheus said no, or something that is not understood.
-        InsufficientFactsError: there is no value of the last hour.
+        InsufficientFactsError: there is no value of the last hour, or several that name no database.
     """
     whole = f"sum(max by (datname) ({series}))"
     newest = f"sum(max by (datname) (last_over_time({series}[{FRESH}])))"  # a scrape that failed is no reason to stop
@@ -62,8 +62,22 @@ def sizes(
     highest = f"max_over_time(({whole})[1d:5m]) and (count_over_time(({whole})[1d:5m]) > 1)"
     ahead = f"predict_linear(({whole})[{history_days:g}d:1h], {ahead_days * DAY:.0f})"
     with about(f"prometheus {prometheus.target}: asked for {series}"):
+        are_named(query(prometheus, f"count by (datname) ({series})"))
         days = parse_sizes(query_days(prometheus, highest, moments))
         return Sizes(days, _single(query(prometheus, newest)), _single(query(prometheus, ahead)))
+
+
+def are_named(counts: Sequence[Sample]) -> None:
+    """That the databases can be told apart, of the number of series of each ``datname``.
+
+    Raises:
+        InsufficientFactsError: several have no such label, so the highest would stand for all of them.
+    """
+    nameless = sum(each.value for each in counts if not each.labels.get("datname"))
+    if nameless > 1:
+        raise InsufficientFactsError(
+            f"{nameless:.0f} series have no label datname, so they may be several databases; select the one"
+        )
 
 
 def parse_sizes(lines: Sequence[Line]) -> tuple[Daily, ...]:
