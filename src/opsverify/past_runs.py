@@ -67,10 +67,10 @@ def parse(text: str, profile: str) -> PastRun | None:
         numbers: dict[tuple[str, str], dict[str, float]] = {}
         for each in document["checks"]:
             if each["requirement"].startswith(REMEMBERED):
-                own = numbers.setdefault((each["requirement"], str(each["target"])), {})
-                own |= {
-                    str(seen["name"]): value for seen in each["observations"] if (value := _number(seen)) is not None
-                }
+                found = {str(seen["name"]): _number(seen) for seen in each["observations"]}
+                known = {name: value for name, value in found.items() if value is not None}
+                if known:  # every requirement is on record, those that a run left out too
+                    numbers[each["requirement"], str(each["target"])] = known
         return PastRun(started.astimezone(UTC).timestamp(), numbers)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UnansweredError(f"is no record of a run: {type(error).__name__}") from None

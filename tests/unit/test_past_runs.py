@@ -160,8 +160,9 @@ def test_what_was_read_is_on_record_and_read_once(
 
 
 def test_runs_that_asked_for_something_else_do_not_hide_the_daily_one(stream: Callable[..., HistoryChannel]) -> None:
-    elsewhere = json.dumps({"run": {"profile": "lab", "start": at(1).isoformat()}, "checks": []})
-    runs = [(NOW - timedelta(hours=1, minutes=each), elsewhere) for each in range(15)]
+    untested = {"requirement": "CAP-TRG-DISK-01", "target": "node", "observations": []}  # as a selection leaves it
+    elsewhere = json.dumps({"run": {"profile": "lab", "start": at(1).isoformat()}, "checks": [untested]})
+    runs = [(NOW - timedelta(hours=1, minutes=each), elsewhere) for each in range(30)]
     found = stream(*runs, (NOW - timedelta(hours=6), record(NOW - timedelta(hours=6), root=0.5))).earlier()
     assert len(found.runs) == 1
     assert found.left_out == 0
