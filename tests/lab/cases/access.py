@@ -212,25 +212,25 @@ FAULTS = [
         "the audit has found something critical, and the security scan is 31 days old",
         lambda: together(attested_anew(critical), attestation("BP-SEC-04", dated(-31, "60d"))),
         {"BP-SEC-01-program": "fail", "BP-SEC-04-program": "fail"},
-        lane="documents",
+        lane="audits",
     ),
     Fault(
         "the critical finding was accepted until yesterday",
         lambda: together(attested_anew(critical), accepted(-1)),
         {"BP-SEC-01-program": "fail"},
-        lane="documents",
+        lane="audits",
     ),
     Fault(
         "the audit is 31 days old",
         lambda: attestation("BP-SEC-01", dated(-31, "60d")),
         {"BP-SEC-01-program": "fail"},
-        lane="documents",
+        lane="audits",
     ),
     Fault(
         "the result of the audit is a text that says all is well",
         lambda: attested_anew(lambda _: "# Audit\n\nAll is well.\n"),
         {"BP-SEC-01-program": "error"},
-        lane="documents",
+        lane="audits",
     ),
 ]
 
@@ -299,6 +299,6 @@ NEAR_MISSES = [
             attestation("BP-SEC-04", dated(-29, "60d")),
         ),
         ("BP-SEC-01", "BP-SEC-04"),
-        lane="documents",
+        lane="audits",
     ),
 ]

@@ -159,21 +159,21 @@ FAULTS = [
         WARNING,
         *RECORDS,
         *LESSONS,
-        lane="documents",
+        lane="incidents",
     ),
     alerting(
         "nothing is on record of incidents",
         lambda: together(*(faults.document_gone(f"incidents/INC-LAB-{each}.toml") for each in (1, 2))),
         *RECORDS,
         *LESSONS,
-        lane="documents",
+        lane="incidents",
         state="error",
     ),
     alerting(
         "the review of the rules is too long ago",
         lambda: faults.document("attestations.toml", _reviewed_long_ago),
         "BP-MON-04-program",
-        lane="documents",
+        lane="incidents",
     ),
 ]
 
@@ -249,6 +249,6 @@ NEAR_MISSES = [
             incident("JustBegun", 20, 4),
         ),
         ("ALR-CRIT", "ALR-WARN", "BP-MON-04"),
-        lane="documents",
+        lane="incidents",
     ),
 ]

@@ -73,8 +73,9 @@ def script(path: str, old: str, new: str) -> Injected:
 
 
 def change(name: str, inject: Callable[[], Injected], *red: str, state: str = "fail") -> Fault:
-    """A fault that only these checks can see."""
-    return Fault(name, inject, dict.fromkeys(red, state), lane="changes")
+    """A fault that only these checks can see; its lane is that of records, of scripts that deploy, or of the manual."""
+    lane = "manual" if red[0].startswith("DOC") else "deploying" if red[0].startswith("CHG-RB") else "changes"
+    return Fault(name, inject, dict.fromkeys(red, state), lane=lane)
 
 
 FAULTS = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,6 +15,7 @@ TOGETHER = {
     **dict.fromkeys(("postgres", "roles", "privileges", "wal", "keys", "replica", "drills"), "database"),
     **dict.fromkeys(("links", "elasticsearch", "monitoring", "alerts"), "stand-ins"),
     **dict.fromkeys(("nginx", "listener"), "nginx"),
+    **dict.fromkeys(("documents", "audits", "incidents"), "documents"),
 }
 
 Inject = Callable[[], AbstractContextManager[Any]]
@@ -59,8 +59,8 @@ def batches(cases: Sequence[Case]) -> list[tuple[Case, ...]]:
     """
     alone: list[list[Case]] = [[case] for case in cases if not case.lane]
     found: list[list[Case]] = []
-    lanes = Counter(case.lane for case in cases if case.lane)
-    for case in sorted((each for each in cases if each.lane), key=lambda each: -lanes[each.lane]):
+    laned = [each for each in cases if each.lane]
+    for case in sorted(laned, key=lambda each: -sum(_clash(each, other) for other in laned)):
         fitting = (batch for batch in found if not any(_clash(case, other) for other in batch))
         batch = next(fitting, None)
         if batch is None:

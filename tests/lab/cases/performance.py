@@ -95,7 +95,7 @@ FAULTS = [
         "the report of the performance test was changed afterwards",
         lambda: faults.document("evidence/BP-PERF-03.md", lambda text: text + "and it was faster than that\n"),
         {"BP-PERF-03-program": "fail"},
-        lane="documents",
+        lane="audits",
     ),
 ]
 
