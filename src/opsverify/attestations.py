@@ -7,6 +7,7 @@ ones stay in the file as history.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable
@@ -53,9 +54,23 @@ def days(value: str) -> int:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Tell whether two names are one person's, however they are spaced and capitalised."""
-    one, other = (" ".join(unicodedata.normalize("NFKC", each).casefold().split()) for each in (one, other))
-    return one == other
+    """Tell whether two names are one person's, however they are written.
+
+    Spacing, capitals, accents and what cannot be seen make no difference, nor "Brandt, Jonas", "Jonas Brandt <address>"
+    or the address jonas.brandt@… itself.
+    """
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared; an address counts as the name before its @."""
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    seen = "".join(each for each in parts if unicodedata.category(each) not in ("Mn", "Cf"))
+    named = re.sub(r"<[^<>]*>", " ", seen) if seen.strip()[:1] != "<" else seen.strip().strip("<>")
+    if "@" in named:
+        named = re.sub(r"[._+-]", " ", named.partition("@")[0])
+    last, _, first = named.partition(",")
+    return " ".join(f"{first} {last}".split())
 
 
 class Statement(Strict):

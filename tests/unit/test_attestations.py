@@ -149,6 +149,25 @@ def test_a_person_is_the_same_however_the_name_is_spaced_and_capitalised(name: s
     assert not same_person(name, f"{name}x")
 
 
+@pytest.mark.parametrize(
+    "alias",
+    [
+        "Brandt, Jonas",
+        "jonas.brandt@tokenswap.io",
+        "<jonas.brandt@tokenswap.io>",
+        "Jonas Brandt <jb@tokenswap.io>",
+        "Jona\u200bs Brandt",
+        "Jonas\u00a0Brandt",
+        "Jónas Brandt",
+    ],
+)
+def test_a_person_is_the_same_under_an_alias(alias: str) -> None:
+    assert same_person("Jonas Brandt", alias)
+    assert same_person(alias, "jonas brandt")
+    for other in ("Jonas", "Brandt", "Jonas Brand", "Mara Lindqvist <jonas.brandt@tokenswap.io>"):
+        assert not same_person(alias, other)
+
+
 @pytest.mark.parametrize("name", ["production", "staging"])
 def test_the_documents_that_come_with_the_suite_are_valid(demands: Catalogue, name: str) -> None:
     root = Path(__file__).parents[2]
