@@ -36,9 +36,9 @@ def test_change_was_approved_by_another_person(records, limits, missing, now, ju
 
 
 @pytest.mark.requirement("CHG-EXEC-01")
-def test_change_was_carried_out_as_planned(records, missing, now, judge):
+def test_change_was_carried_out_as_planned(records, limits, missing, now, judge):
     """Outside of its window a change meets people who rely on nothing changing."""
-    judge(changes.executed(records, missing, now))
+    judge(changes.executed(records, limits, missing, now))
 
 
 @pytest.mark.requirement("CHG-VER-01")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -58,7 +59,7 @@ def told(rule: str, found: Records, demands: LimitsOf, now: datetime = NOW) -> s
         "CHG-RISK-01": lambda: changes.assessed(found, "fail", now),
         "CHG-TEST-01": lambda: changes.tested(found, "fail", now),
         "CHG-APPR-01": lambda: changes.approved(found, limits, "fail", now),
-        "CHG-EXEC-01": lambda: changes.executed(found, "fail", now),
+        "CHG-EXEC-01": lambda: changes.executed(found, limits, "fail", now),
         "CHG-VER-01": lambda: changes.verified(found, limits, "fail", now),
         "CHG-DOC-01": lambda: changes.documented(found, limits, "fail", now),
     }
@@ -132,6 +133,11 @@ APPROVED = "at = 2026-11-21T08:00:00+01:00"
         ("CHG-EXEC-01", [("to = 2026-11-22T02:10:00Z", "to = 2026-11-22T03:00:01Z")], "outside of its window"),
         ("CHG-EXEC-01", [('Brandt"\nfrom', 'Doe"\nfrom')], "was carried out by Jonas Doe (a placeholder)"),
         ("CHG-VER-01", [("2026-11-22T02:30:00Z", "2026-11-22T02:09:59Z")], "before it was carried out"),
+        ("CHG-VER-01", [("2026-11-22T02:30:00Z", "2026-11-23T02:10:01Z")], "too long after it was carried out"),
+        ("CHG-REQ-01", [('Brandt"\nat = 2026-11-20T09', 'Doe"\nat = 2026-11-20T09')], "requested by Jonas Doe (a pl"),
+        ("CHG-APPR-01", [("Aylin Demir", "TBD")], "was approved by TBD (a placeholder)"),
+        ("CHG-APPR-01", [("Aylin Demir", "jonas.brandt@tokenswap.io")], "was approved by its author"),
+        ("CHG-TEST-01", [('"staging"', '"Production"')], "was tested in Production, expected a test environment"),
         ("CHG-VER-01", [('passed = true\nresult = "P95', 'passed = false\nresult = "P95')], "was not taken back"),
     ],
 )
@@ -170,6 +176,37 @@ def test_what_looks_wrong_and_is_not(rule: str, edits: list[tuple[str, str]], li
 def test_the_file_of_a_test_has_to_be_the_same(limits_of: LimitsOf) -> None:
     assert f"{ARTEFACT} is gone" in told("CHG-TEST-01", records(change(), digest=None), limits_of)
     assert "is another one, sha256 00" in told("CHG-TEST-01", records(change(), digest="0" * 64), limits_of)
+
+
+def test_an_empty_file_bears_nothing_out(limits_of: LimitsOf) -> None:
+    empty = hashlib.sha256(b"").hexdigest()
+    found = records(change((f'sha256 = "{DIGEST}"', f'sha256 = "{empty}"')), digest=empty)
+    assert f"its artefact {ARTEFACT} is empty" in told("CHG-TEST-01", found, limits_of)
+
+
+def test_a_test_that_failed_is_no_step_on_the_way(limits_of: LimitsOf) -> None:
+    """Without an approval the change may still be mended; with one it is let through against its own test."""
+    bad = change(('passed = true\nresult = "Built', 'passed = false\nresult = "Built'))
+    waiting = bad.model_copy(update={"execution": None, "verification": None, "documentation": None})
+    assert "was approved though its test had failed" in told("CHG-TEST-01", records(waiting), limits_of)
+    proposed = waiting.model_copy(update={"approval": None})
+    assert "of none is this step due yet" in told("CHG-TEST-01", records(proposed), limits_of)
+
+
+def test_a_window_that_has_passed_leaves_a_word_of_what_came_of_it(limits_of: LimitsOf) -> None:
+    after = {"execution": None, "verification": None, "documentation": None}
+    planned = change().model_copy(update=after)
+    closed = datetime(2026, 11, 22, 3, tzinfo=UTC)
+    assert "had a window until 2026-11-22 03:00 UTC, and nobody says what came of it" in told(
+        "CHG-EXEC-01", records(planned), limits_of, closed + timedelta(days=1, seconds=1)
+    )
+    assert "of none is this step due yet" in told(
+        "CHG-EXEC-01", records(planned), limits_of, closed + timedelta(days=1)
+    )
+    put_off = planned.model_copy(update={"window": None})
+    assert "of none is this step due yet" in told("CHG-EXEC-01", records(put_off), limits_of, NOW + LATER)
+    back = planned.model_copy(update={"rollback": model.Rollback(plan="p", done=DONE)})
+    assert "was taken back, but nobody says who carried it out" in told("CHG-EXEC-01", records(back), limits_of)
 
 
 def test_steps_are_not_missed_before_they_are_due(limits_of: LimitsOf) -> None:

@@ -6,6 +6,8 @@ what is still to come is not missed.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -20,6 +22,10 @@ from opsverify.rules.people import placeholder
 from opsverify.rules.statements import Missing, complete, lack
 
 NOT_DUE = ""
+EMPTY = hashlib.sha256(b"").hexdigest()
+PRODUCTION = re.compile(
+    r"(the\s+)?(prod|prd|production|live)(\W+env(ironment)?)?|生产(环境)?|线上(环境)?", re.IGNORECASE
+)
 # What is wrong with one step of a change; None where nothing is, `NOT_DUE` where it is still to come.
 Problem = Callable[[Change], str | None]
 
@@ -45,6 +51,8 @@ def requested(records: Records, limits: Limits, missing: Missing, now: datetime)
         if change.request is None:
             return NOT_DUE if emergency and not _passed(change.done, delay, now) else "has no request"
         at = change.request.at
+        if placeholder(change.request.by):
+            return f"was requested by {change.request.by} (a placeholder)"
         if at > now + CLOCK_TOLERANCE:
             return f"was requested in the future ({_at(at)})"
         if emergency:
@@ -88,11 +96,21 @@ def tested(records: Records, missing: Missing, now: datetime) -> list[Observatio
         digest = records.artefacts.get(test.artefact)
         if digest != test.sha256:
             return f"its artefact {test.artefact} is {'gone' if digest is None else f'another one, sha256 {digest}'}"
+        if digest == EMPTY:
+            return f"its artefact {test.artefact} is empty"
+        if PRODUCTION.fullmatch(test.environment):
+            return f"was tested in {test.environment}, expected a test environment"
         steps = (("begun", execution.start if execution else None), ("approved", approved))
         late = [f"after it was {name} {_at(each)}" for name, each in steps if each and test.at > each]
         if late or test.at > now + CLOCK_TOLERANCE:
             return f"was tested {_at(test.at)}, {late[0] if late else 'in the future'}"
-        return "was carried out though its test had failed" if execution and not test.passed else None
+        if test.passed:
+            return None
+        return (
+            f"was {'carried out' if execution else 'approved'} though its test had failed"
+            if any(each for _, each in steps)
+            else NOT_DUE
+        )
 
     return _each("changes without a good test before approval and execution", records, problem, missing)
 
@@ -114,6 +132,8 @@ def not_approved(change: Change, delay: Limit, now: datetime) -> str | None:
         waiting = execution is None or (emergency and not _passed(execution.end, _span(delay), now))
         return NOT_DUE if waiting else "was not approved"
     author = change.request.by if change.request else execution.by if execution else ""
+    if placeholder(approval.by):
+        return f"was approved by {approval.by} (a placeholder)"
     if same_person(approval.by, author):
         return f"was approved by its author ({approval.by})"
     if approval.at > now + CLOCK_TOLERANCE:
@@ -126,13 +146,20 @@ def not_approved(change: Change, delay: Limit, now: datetime) -> str | None:
     return f"was approved {_at(approval.at)}, too long after it was carried out {_at(execution.end)}" if late else None
 
 
-def executed(records: Records, missing: Missing, now: datetime) -> list[Observation]:
-    """Each change was carried out by a named person inside its window."""
+def executed(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:
+    """Each change was carried out by a named person inside its window, and that is on record soon after the window."""
+    delay = _span(limits.record_delay_seconds)
 
     def problem(change: Change) -> str | None:
         execution, window = change.execution, change.window
         if execution is None:
-            return "was verified, but nobody says who carried it out" if change.verification else NOT_DUE
+            later = (
+                "verified" if change.verification else "taken back" if change.rollback and change.rollback.done else ""
+            )
+            if later:
+                return f"was {later}, but nobody says who carried it out"
+            over = window is not None and _passed(window.end, delay, now)
+            return f"had a window until {_at(window.end)}, and nobody says what came of it" if over else NOT_DUE
         if placeholder(execution.by):
             return f"was carried out by {execution.by} (a placeholder)"
         if execution.end > now + CLOCK_TOLERANCE:
@@ -158,6 +185,8 @@ def verified(records: Records, limits: Limits, missing: Missing, now: datetime) 
             return f"was verified {_at(verification.at)}, before it was carried out"
         if verification.at > now + CLOCK_TOLERANCE:
             return f"was verified in the future ({_at(verification.at)})"
+        if verification.at > done + delay:
+            return f"was verified {_at(verification.at)}, too long after it was carried out {_at(done)}"
         back = change.rollback.done if change.rollback else None
         if verification.passed or (back is not None and done <= back <= now + CLOCK_TOLERANCE):
             return None
