@@ -53,10 +53,16 @@ class Documents(NamedTuple):
         """The names of the files of a folder of records, in their order; none where there is no such folder.
 
         Raises:
-            UsageError: the folder cannot be read.
+            UsageError: the folder cannot be read, or holds what looks like records that would be passed over.
         """
         try:
-            return sorted(each.name for each in self.path(folder).iterdir() if each.name.endswith(".toml"))
+            entries = sorted(self.path(folder).iterdir())
+            for each in entries:
+                if each.is_dir() or (each.suffix.lower() == ".toml" and each.suffix != ".toml"):
+                    raise UsageError(
+                        f"{self.shown(folder)}/{each.name}: expected records as files <id>.toml, no folders"
+                    )
+            return [each.name for each in entries if each.suffix == ".toml"]
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -161,6 +161,18 @@ def test_records_of_a_folder_are_read_one_by_one(program: DocumentChannel, folde
     ]
 
 
+@pytest.mark.parametrize("name", ["2026/", "CHG-1.TOML", "CHG-1.toml/"])
+def test_records_that_would_be_passed_over_are_refused(program: DocumentChannel, folder: Path, name: str) -> None:
+    path = folder / "changes" / name
+    if name.endswith("/"):
+        path.mkdir(parents=True)
+    else:
+        path.parent.mkdir()
+        path.write_text("")
+    with pytest.raises(UnansweredError, match=f"{path.name}: expected records as files <id>.toml, no folders"):
+        program.records("changes")
+
+
 def test_a_folder_of_records_that_is_none_is_no_empty_one(program: DocumentChannel, folder: Path) -> None:
     (folder / "incidents").write_text("", encoding="utf-8")
     with pytest.raises(UnansweredError, match="profiles/test/incidents: cannot be read"):
