@@ -115,8 +115,9 @@ def write(folder: Path, now: datetime) -> None:
     digest = engine.inside("node", "sha256sum", REDIS_CONF).split()[0]
     brought = {**running, RELEASED: former}
     config = {"redis": f'config = {{ "{REDIS_CONF}" = "{digest}" }}\n'}
+    first = dict.fromkeys(SERVICES, "config = {}\n") | config  # of the others it lies in the image
     texts = {
-        BROUGHT_UP: _record(folder, BROUGHT_UP, now) + _running(brought, config),
+        BROUGHT_UP: _record(folder, BROUGHT_UP, now) + _running(brought, first),
         CONFIGURED: _record(folder, CONFIGURED, now) + _running({"redis": running["redis"]}, config),
         MENDED: _record(folder, MENDED, now) + _running({"nginx": running["nginx"]}),
         RELEASE: _record(folder, RELEASE, now)

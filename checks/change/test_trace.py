@@ -13,19 +13,18 @@ def delay(run):
 
 
 @pytest.fixture
-def change(service, records, delay, now):
-    """The change that what runs of the service has to come from."""
+def brought(service, records, delay, now):
+    """What has to run of the service by the records."""
     return changes.behind(records, service.name, delay, now)
 
 
 @pytest.fixture
-def files(host, service, change, fact):
+def files(host, brought, fact):
     """The digests of the service's configuration, as it lies on the host."""
-    running = change.runs(service.name) if change else None
-    return fact(probes.digests, host, tuple(running.config)) if running and running.config else {}
+    return fact(probes.digests, host, tuple(brought.config)) if brought and brought.config else {}
 
 
 @pytest.mark.requirement("CHG-TRACE-01")
-def test_what_runs_comes_from_an_approved_change(service, containers, change, files, missing, judge):
+def test_what_runs_comes_from_an_approved_change(service, containers, brought, files, missing, judge):
     """An image that no record knows was put there by somebody, for something, and past everybody."""
-    judge(changes.traced(service.name, containers, change, files, missing))
+    judge(changes.traced(service.name, containers, brought, files, missing))

@@ -124,12 +124,13 @@ class Rollback(Strict):
 class Running(Strict):
     """What runs after the change: a service with the digest of its image and of each file of its configuration.
 
-    ``config`` is by path on the service's host.
+    ``config`` is by path on the service's host: the whole of it, empty where there is none; None where the change left
+    it as it was.
     """
 
     service: Text
     image: Image
-    config: dict[Annotated[str, StringConstraints(pattern=r"^/[^\s]*$")], Digest] = Field(default_factory=dict)
+    config: dict[Annotated[str, StringConstraints(pattern=r"^/[^\s]*$")], Digest] | None = None
 
 
 class Difference(Strict):

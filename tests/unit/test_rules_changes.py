@@ -257,9 +257,12 @@ CONTAINER = Container(
 CONF = {"/etc/tokenswap/app.env": DIGEST}
 
 
-def traced(change: Change | None, containers: list[Container], files: dict[str, Any]) -> str:
+BROUGHT = changes.Brought(f"sha256:{DIGEST}", "CHG-2", CONF, "CHG-1")
+
+
+def traced(brought: changes.Brought | None, containers: list[Container], files: dict[str, Any]) -> str:
     try:
-        return "; ".join(map(str, unmet(changes.traced("tokenswap-api", containers, change, files, "fail"))))
+        return "; ".join(map(str, unmet(changes.traced("tokenswap-api", containers, brought, files, "fail"))))
     except InsufficientFactsError as error:
         return f"ERROR {error}"
 
@@ -278,7 +281,7 @@ def traced(change: Change | None, containers: list[Container], files: dict[str, 
     ],
 )
 def test_what_runs_is_held_against_its_change(containers: list[Container], files: dict[str, Any], said: str) -> None:
-    found = traced(change(), containers, files)
+    found = traced(BROUGHT, containers, files)
     assert said in found
     assert bool(said) == bool(found)
 
@@ -297,9 +300,31 @@ def moved(id_: str, hours: int, **update: Any) -> Change:
 def test_the_newest_approved_change_counts(limits_of: LimitsOf) -> None:
     delay = limits_of("CHG-APPR-01").approval_delay_seconds
     found = records(moved("CHG-3", 3, approval=None), moved("CHG-2", 2), change(), moved("CHG-9", 48))
-    assert changes.behind(found, "tokenswap-api", delay, NOW).id == "CHG-2"  # type: ignore[union-attr]
+    assert changes.behind(found, "tokenswap-api", delay, NOW).by == "CHG-2"  # type: ignore[union-attr]
     assert changes.behind(found, "nginx", delay, NOW) is None
     assert "none that is approved and carried out names it" in traced(None, [CONTAINER], {})
+
+
+def running(image: str = DIGEST, config: dict[str, str] | None = None) -> list[model.Running]:
+    return [model.Running(service="tokenswap-api", image=f"sha256:{image}", config=config)]
+
+
+def test_configuration_is_that_of_the_newest_change_that_says_so(limits_of: LimitsOf) -> None:
+    """A release that names an image alone does not let the configuration drift."""
+    delay = limits_of("CHG-APPR-01").approval_delay_seconds
+    release = moved("CHG-2", 2, running=running(OTHER))
+    found = changes.behind(records(change(), release), "tokenswap-api", delay, NOW)
+    assert found == (f"sha256:{OTHER}", "CHG-2", CONF, "CHG-2026-0042")
+    none = moved("CHG-3", 3, running=running(OTHER, {}))
+    found = changes.behind(records(change(), release, none), "tokenswap-api", delay, NOW)
+    assert found == (f"sha256:{OTHER}", "CHG-3", {}, "CHG-3")
+    slipped_in = moved("CHG-3", 3, running=running(OTHER, {"/etc/x": OTHER}), approval=None)
+    found = changes.behind(records(change(), slipped_in), "tokenswap-api", delay, NOW)
+    assert found == (f"sha256:{DIGEST}", "CHG-2026-0042", CONF, "CHG-2026-0042")
+    unsaid = changes.behind(records(release), "tokenswap-api", delay, NOW)
+    assert "configuration of tokenswap-api: observed no approved change names its files" in traced(
+        unsaid, [replace(CONTAINER, image=f"sha256:{OTHER}")], {}
+    )
 
 
 def test_what_a_service_goes_back_to() -> None:
@@ -313,6 +338,17 @@ def test_what_a_service_goes_back_to() -> None:
     assert changes.former(records(first), ["tokenswap-api"], NOW)[0].image is None
     assert changes.former(records(first), ["nginx"], NOW) == ()
     assert changes.former(records(moved("CHG-2", 48)), ["tokenswap-api"], NOW) == ()
+
+
+def test_a_later_change_of_something_else_does_not_hide_what_a_release_goes_back_to() -> None:
+    release = moved("CHG-2", 2, running=running(OTHER))
+    goes_back = ("CHG-2", "tokenswap-api", f"sha256:{DIGEST}")
+    redis = moved("CHG-3", 3, running=[model.Running(service="redis", image=f"sha256:{OTHER}")])
+    both = changes.former(records(change(), release, redis), ["tokenswap-api", "redis"], NOW)
+    assert both == (goes_back, ("CHG-3", "redis", None))
+    configured = moved("CHG-4", 4, running=running(OTHER, {}))
+    found = changes.former(records(change(), release, redis, configured), ["tokenswap-api", "redis"], NOW)
+    assert found == (("CHG-4", "tokenswap-api", f"sha256:{DIGEST}"),)
 
 
 def test_digests_are_of_the_files_that_were_asked_for() -> None:
@@ -342,6 +378,7 @@ def test_the_records_of_the_lab_meet_every_requirement(
     assert all(changes.behind(found, each, delay, now) for each in SERVICES)
     redis = changes.behind(found, "redis", delay, now)
     assert redis is not None
-    assert redis.runs("redis").config == {lab.REDIS_CONF: OTHER}  # type: ignore[union-attr]
+    assert redis.config == {lab.REDIS_CONF: OTHER}
+    assert all(changes.behind(found, each, delay, now).config is not None for each in SERVICES)  # type: ignore[union-attr]
     assert changes.former(found, list(SERVICES), now) == (("CHG-LAB-0004", "tokenswap-api", f"sha256:{OTHER}"),)
     assert found.shown()["by"] == "Jonas Brandt"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from opsverify.attestations import same_person
-from opsverify.changes import CLASS_OF, Change
+from opsverify.changes import CLASS_OF, Change, Trial
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import CLOCK_TOLERANCE, Limit, Limits, Observation, holds, none_of
 from opsverify.probes.changes import Records
@@ -93,26 +93,29 @@ def tested(records: Records, missing: Missing, now: datetime) -> list[Observatio
         approved = change.approval.at if change.approval and change.class_ != "emergency" else None
         if test is None:
             return "was not tested" if execution else "was not tested before it was approved" if approved else NOT_DUE
-        digest = records.artefacts.get(test.artefact)
-        if digest != test.sha256:
-            return f"its artefact {test.artefact} is {'gone' if digest is None else f'another one, sha256 {digest}'}"
-        if digest == EMPTY:
-            return f"its artefact {test.artefact} is empty"
-        if PRODUCTION.fullmatch(test.environment):
-            return f"was tested in {test.environment}, expected a test environment"
+        if unproven := _unproven(test, records.artefacts.get(test.artefact)):
+            return unproven
         steps = (("begun", execution.start if execution else None), ("approved", approved))
         late = [f"after it was {name} {_at(each)}" for name, each in steps if each and test.at > each]
         if late or test.at > now + CLOCK_TOLERANCE:
             return f"was tested {_at(test.at)}, {late[0] if late else 'in the future'}"
         if test.passed:
             return None
-        return (
-            f"was {'carried out' if execution else 'approved'} though its test had failed"
-            if any(each for _, each in steps)
-            else NOT_DUE
-        )
+        let_through = "carried out" if execution else "approved" if approved else ""
+        return f"was {let_through} though its test had failed" if let_through else NOT_DUE
 
     return _each("changes without a good test before approval and execution", records, problem, missing)
+
+
+def _unproven(test: Trial, digest: str | None) -> str | None:
+    """Why a test proves nothing, whatever its result; ``digest`` is that of its artefact now."""
+    if digest != test.sha256:
+        return f"its artefact {test.artefact} is {'gone' if digest is None else f'another one, sha256 {digest}'}"
+    if digest == EMPTY:
+        return f"its artefact {test.artefact} is empty"
+    if PRODUCTION.fullmatch(test.environment):
+        return f"was tested in {test.environment}, expected a test environment"
+    return None
 
 
 def approved(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:
@@ -132,10 +135,8 @@ def not_approved(change: Change, delay: Limit, now: datetime) -> str | None:
         waiting = execution is None or (emergency and not _passed(execution.end, _span(delay), now))
         return NOT_DUE if waiting else "was not approved"
     author = change.request.by if change.request else execution.by if execution else ""
-    if placeholder(approval.by):
-        return f"was approved by {approval.by} (a placeholder)"
-    if same_person(approval.by, author):
-        return f"was approved by its author ({approval.by})"
+    if wrong := _wrong_approver(approval.by, author):
+        return wrong
     if approval.at > now + CLOCK_TOLERANCE:
         return f"was approved in the future ({_at(approval.at)})"
     if execution is None or approval.at <= execution.start:
@@ -144,6 +145,12 @@ def not_approved(change: Change, delay: Limit, now: datetime) -> str | None:
         return f"was approved {_at(approval.at)}, after it was begun {_at(execution.start)}"
     late = approval.at - execution.end > _span(delay)
     return f"was approved {_at(approval.at)}, too long after it was carried out {_at(execution.end)}" if late else None
+
+
+def _wrong_approver(name: str, author: str) -> str | None:
+    if placeholder(name):
+        return f"was approved by {name} (a placeholder)"
+    return f"was approved by its author ({name})" if same_person(name, author) else None
 
 
 def executed(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:
@@ -210,48 +217,70 @@ def documented(records: Records, limits: Limits, missing: Missing, now: datetime
 # ---- what runs
 
 
-def behind(records: Records, service: str, delay: Limit, now: datetime) -> Change | None:
-    """The change that what runs of a service has to come from: the newest that was approved and carried out.
+class Brought(NamedTuple):
+    """What has to run of a service, and the changes that brought it.
 
-    An emergency counts while its approval may still follow.
+    ``config`` is the digest of each file of its configuration, by path; None where no change says which these are.
     """
-    mine = [each for each in _carried_out(records, now) if each.runs(service)]
-    return next((each for each in reversed(mine) if not not_approved(each, delay, now)), None)
+
+    image: str
+    by: str
+    config: Mapping[str, str] | None
+    configured_by: str
+
+
+def behind(records: Records, service: str, delay: Limit, now: datetime) -> Brought | None:
+    """What has to run of a service by the newest change that names it, was approved and carried out.
+
+    A change that says nothing of the configuration leaves it as the change before it did. An emergency counts while
+    its approval may still follow.
+    """
+    good = [each for each in _carried_out(records, now) if not not_approved(each, delay, now)]
+    mine = [(each.id, running) for each in good if (running := each.runs(service))]
+    if not mine:
+        return None
+    by, newest = mine[-1]
+    told = [(id_, each.config) for id_, each in mine if each.config is not None]
+    configured_by, config = told[-1] if told else ("", None)
+    return Brought(newest.image, by, config, configured_by)
 
 
 def traced(
     service: str,
     containers: Sequence[Container],
-    change: Change | None,
+    brought: Brought | None,
     files: Mapping[str, str | None],
     missing: Missing,
 ) -> list[Observation]:
-    """What runs of a service is what the change brought: the image, and each file of its configuration.
+    """What runs of a service is what the changes brought: the image, and each file of its configuration.
 
-    ``change`` is that of `behind`; ``files`` are the digests of its configuration on the host.
+    ``brought`` is that of `behind`; ``files`` are the digests of its configuration on the host.
     """
     seen: list[Observation] = []
     lacking: list[str] = []
-    running = change.runs(service) if change else None
-    if change is None or running is None:
+    if brought is None:
         lack(f"change that brought {service}", "none that is approved and carried out names it", missing, seen, lacking)
         return complete(seen, lacking)
     if not containers:
         lacking.append(f"the engine has no container of {service}")
     for each in containers:
-        expected = f"{running.image}, by {change.id}"
-        seen.append(holds(f"image of {each.name}", each.image, expected, each.image == running.image))
-    count = len(running.config)
-    seen.append(holds("files of configuration on record", count, f"those that {change.id} names", met=True))
-    for path, digest in running.config.items():
+        expected = f"{brought.image}, by {brought.by}"
+        seen.append(holds(f"image of {each.name}", each.image, expected, each.image == brought.image))
+    if brought.config is None:
+        what = "no approved change names its files (config = {} where there are none on the host)"
+        lack(f"configuration of {service}", what, missing, seen, lacking)
+        return complete(seen, lacking)
+    count = len(brought.config)
+    seen.append(holds("files of configuration on record", count, f"those that {brought.configured_by} names", met=True))
+    for path, digest in brought.config.items():
         now_is = files.get(path)
         shown = "gone" if now_is is None else f"sha256 {now_is}"
-        seen.append(holds(path, shown, f"sha256 {digest}, by {change.id}", now_is == digest))
+        seen.append(holds(path, shown, f"sha256 {digest}, by {brought.configured_by}", now_is == digest))
     return complete(seen, lacking)
 
 
 class Former(NamedTuple):
-    """What a service goes back to: the image that ran before the newest change; None where no record names it."""
+    """What a service goes back to from its newest change: an image; None where no record names it."""
 
     change: str
     service: str
@@ -259,17 +288,19 @@ class Former(NamedTuple):
 
 
 def former(records: Records, services: Sequence[str], now: datetime) -> tuple[Former, ...]:
-    """What the services that the newest change touched go back to; nothing where no change touched any of them."""
-    mine = [each for each in _carried_out(records, now) if any(each.runs(name) for name in services)]
-    if not mine:
-        return ()
-    newest, found = mine[-1], []
-    for running in newest.running:
-        if running.service not in services:
+    """What each of the services goes back to; nothing of one that runs what it first ran, nor where nothing changed."""
+    done = [each for each in _carried_out(records, now) if any(each.runs(name) for name in services)]
+    found = []
+    for name in services:
+        mine = [(each, running.image) for each in done if (running := each.runs(name))]
+        if not mine:
             continue
-        named = newest.rollback.images.get(running.service) if newest.rollback else None
-        before = [entry.image for each in mine[:-1] if (entry := each.runs(running.service))]
-        found.append(Former(newest.id, running.service, named or (before[-1] if before else None)))
+        newest, current = mine[-1]
+        named = newest.rollback.images.get(name) if newest.rollback else None
+        others = [image for _, image in mine if image != current]
+        if named or others or newest is done[-1]:
+            same = current if len(mine) > 1 else None  # its configuration alone has changed
+            found.append(Former(newest.id, name, named or (others[-1] if others else same)))
     return tuple(found)
 
 
