@@ -109,6 +109,84 @@ def test_a_gate_that_does_not(text: str, said: str) -> None:
     assert told
 
 
+ASK = "curl -fsS https://api.example/health"
+UP = "docker compose up -d api\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{ASK} || true\n[ $? = 0 ] || /opt/rollback.sh\n",
+        f"{ASK} \\\n  ||\n  :\n[ $? = 0 ] || /opt/rollback.sh\n",
+        f"{ASK} || echo unhealthy >&2\n[ $? = 0 ] || /opt/rollback.sh\n",
+        f"healthy() {{ {ASK} || true; }}\nhealthy || /opt/rollback.sh\n",
+        f"healthy() {{ {ASK}; }}\nhealthy || true\n/opt/rollback.sh\n",
+        f"{ASK} | grep -q healthy || true\n/opt/rollback.sh\n",
+        f"set -e\n{ASK} | cat\n/opt/rollback.sh\n",
+        "wget -qO- https://api.example/health || true\n/opt/rollback.sh\n",
+        "curl -s -o /dev/null -H foo:1 -Hfw https://api.example/health || /opt/rollback.sh\n",
+        "curl -s -o /dev/null --fail-early https://api.example/health || /opt/rollback.sh\n",
+        "curl -s -o /dev/null -w '%{http_code}' https://api.example/health || /opt/rollback.sh\n",
+    ],
+)
+def test_a_request_whose_outcome_is_thrown_away(text: str) -> None:
+    assert "whose failure nobody notices" in judged(read(UP + text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"if false; then {ASK}; fi || /opt/rollback.sh\n", "asks for health: observed nothing"),
+        (f"if ! true\nthen {ASK}; elif x; then y; fi || /opt/rollback.sh\n", "asks for health: observed nothing"),
+        (
+            f"if true; then :; elif {ASK}; then :; else {ASK}; fi; /opt/rollback.sh\n",
+            "asks for health: observed nothing",
+        ),
+        (f"while false; do {ASK}; done; /opt/rollback.sh\n", "asks for health: observed nothing"),
+        (f"false && {{ sleep 1; {ASK}; }}; /opt/rollback.sh\n", "asks for health: observed nothing"),
+        (f"true || {ASK} || /opt/rollback.sh\n", "asks for health: observed nothing"),
+        (f"exit 0\n{ASK} || /opt/rollback.sh\n", "asks for health: observed nothing"),
+        (f"# {ASK} || /opt/rollback.sh\n", "asks for health: observed nothing"),
+        (f"healthy() {{ return 0; {ASK}; }}\nhealthy || /opt/rollback.sh\n", "asks for health: observed nothing"),
+        (f"{ASK} || if false; then /opt/rollback.sh; fi\n", "goes back: observed nothing"),
+        (f"back() {{ /opt/rollback.sh; }}\n{ASK} || {{ false && back; }}\n", "goes back: observed nothing"),
+        (f"{ASK} || helm rollback api --dry-run\n", "goes back: observed nothing"),
+    ],
+)
+def test_what_is_never_reached_is_not_there(text: str, said: str) -> None:
+    assert said in judged(read(UP + text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"if ! {ASK}; then /opt/rollback.sh; exit 1; fi\n",
+        f"{ASK} || {{ echo unhealthy; /opt/rollback.sh; exit 1; }}\n",
+        f"{ASK} || echo unhealthy && /opt/rollback.sh\n",
+        f"if false; then exit 0; else {ASK} || /opt/rollback.sh; fi\n",
+        f"while true; do {ASK} && exit 0; sleep 1; [ $((n += 1)) -lt 9 ] || break; done\n/opt/rollback.sh\n",
+        f"until false; do {ASK} || /opt/rollback.sh; exit; done\n",
+        f'usage() {{ echo no; exit 1; }}\n[ -n "$1" ] || usage\n{ASK} || /opt/rollback.sh\n',
+        f"( exit 0 )\nset -o pipefail\n{ASK} | tee log || /opt/rollback.sh\n",
+        "code=$(curl -so /dev/null -w '%{http_code}' https://api.example/health || echo 000)\n"
+        '[ "$code" = 200 ] || /opt/rollback.sh\n',
+        f"healthy() {{ {ASK}; return $?; }}\nhealthy || /opt/rollback.sh\nexit 1\n",
+        f"{ASK} || helm rollback api --dry-run=none\n",
+        f"! false && {ASK} || /opt/rollback.sh\n",
+        f"false || [[ -n $x ]] && {ASK} || /opt/rollback.sh\n",
+        f"true || [[ -n $x ]] && {ASK} || /opt/rollback.sh\n",
+        f"if false; then exit; fi; {ASK} || /opt/rollback.sh\n",
+    ],
+)
+def test_a_gate_written_otherwise_still_counts(text: str) -> None:
+    assert judged(read(UP + text)) == ""
+
+
+def test_how_a_request_ended_may_be_looked_at_later() -> None:
+    for text in (f"{ASK} & wait $! || /opt/rollback.sh\n", f"body=$({ASK} || true)\n[ x ] || /opt/rollback.sh\n"):
+        assert "let curl --fail tell" in judged(read(UP + text))
+
+
 def test_a_rollback_that_is_not_there_or_does_nothing() -> None:
     assert "/opt/rollback.sh (there is no such script)" in judged(read(SCRIPT, gone=(BACK,)))
     assert "which changes nothing" in judged(read(SCRIPT, {BACK: "#!/bin/sh\nexit 0\n"}))
@@ -178,5 +256,15 @@ def test_the_labs_own_scripts_are_read_on_a_host(local: Host, tmp_path: Path) ->
     assert judged(found) == ""
     back = deployment(local, there, (there,), ())
     assert unmet(rollback.at_hand(back, [Former("C", "api", IMAGE)], {IMAGE: True}, "fail")) == []
+    kept = Path(found.path).read_text(encoding="utf-8")
+    call = f'{there} "$service"'
+    for old, new, said in (
+        (" && return 0", " || true", "whose failure nobody notices"),
+        (call, f"if false; then {call}; fi", "goes back: observed nothing"),
+    ):
+        assert kept.count(old) == 1
+        Path(found.path).write_text(kept.replace(old, new), encoding="utf-8")
+        assert said in judged(deployment(local, found.path, (there,), ("api.tokenswap.io",)))
+    Path(found.path).write_text(kept, encoding="utf-8")
     Path(there).unlink()
     assert "there is no such script" in judged(deployment(local, found.path, (there,), ("api.tokenswap.io",)))

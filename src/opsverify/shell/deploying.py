@@ -24,6 +24,9 @@ ADDRESS = re.compile(
 )
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ASKING = {"curl", "wget"}
+FLAGS = r"-[0-46aBgGiIjJklLMnNOpqRsSvVZ#:f]*"  # those of curl that take no word, before another one
+FAILS = re.compile(rf"{FLAGS}f|--fail(-with-body)?$")
+PASSING = {"cat", "tee", "logger", "head", "tail"}  # they end well whatever they are given
 ENGINES = {"docker", "podman", "nerdctl"}
 COMPOSE = {"docker-compose", "podman-compose"}
 # Options before the subcommand that take the next word.
@@ -78,14 +81,36 @@ def steps(followed: Followed, rollbacks: Collection[str], names: Collection[str]
     return tuple(
         step
         for ran in followed.ran
-        if not ran.guessed
+        if not ran.guessed and not ran.dead
         for index, stage in enumerate(ran.stages)
-        for step in _of_stage(ran, stage, rollbacks, names, piped=index + 1 < len(ran.stages))
+        for step in _of_stage(ran, stage, rollbacks, names, _fate(ran, index, followed))
     )
 
 
+@dataclass(frozen=True)
+class _Fate:
+    """What becomes of a command's output and of how it ends.
+
+    ``read``: another command judges what it prints; ``kept``: what it prints is kept, for whoever looks at it later;
+    ``status``: how it ends makes a difference, None where that cannot be told.
+    """
+
+    read: bool
+    kept: bool
+    status: bool | None
+
+
+def _fate(ran: Ran, index: int, followed: Followed) -> _Fate:
+    after = [way for stage in ran.stages[index + 1 :] for way in stage.ways if way]
+    read = any(posixpath.basename(way[0]) not in PASSING for way in after)
+    written = {path for stage in ran.stages[index:] for path in stage.empties} - {"/dev/null"}
+    kept = ran.captured or bool(written) or any(posixpath.basename(way[0]) == "tee" for way in after)
+    lost = bool(after) and not read and not any(way[0] == "set" and "pipefail" in way for _, way in followed.ways())
+    return _Fate(read, kept, False if lost or ran.ignored else None if ran.ignored is None else True)
+
+
 def _of_stage(
-    ran: Ran, stage: Stage, rollbacks: Collection[str], names: Collection[str], *, piped: bool
+    ran: Ran, stage: Stage, rollbacks: Collection[str], names: Collection[str], fate: _Fate
 ) -> Iterator[Step]:
     for way in stage.ways:
         argv = bare(way)
@@ -95,7 +120,7 @@ def _of_stage(
         if script:
             yield Step("goes back", shown(" ".join(argv)), ran.where, script)
         elif posixpath.basename(argv[0]) in ASKING and "--unix-socket" not in argv:
-            yield from _asked(argv, ran.where, names, piped=piped)
+            yield from _asked(argv, ran.where, names, fate)
         elif kind := _kind(argv):
             yield Step(kind, shown(" ".join(argv))[:200], ran.where)
 
@@ -124,32 +149,36 @@ def _goes_back(argv: Sequence[str], here: Sequence[str], rollbacks: Collection[s
     return found or (paths[0] if SCRIPT_BACK.search(posixpath.basename(run)) else "")
 
 
-def _asked(argv: Sequence[str], where: str, names: Collection[str], *, piped: bool) -> Iterator[Step]:
+def _asked(argv: Sequence[str], where: str, names: Collection[str], fate: _Fate) -> Iterator[Step]:
     """A request for health; one of an address that cannot be told is unclear, any other is none."""
     told = shown(" ".join(argv))
     urls = [url for word in argv[1:] if (url := ADDRESS.fullmatch(word)) and url["path"].rstrip("/") == HEALTH]
     if any(url["host"].strip("[]").casefold() in (*LOOPBACK, *names) for url in urls):
-        yield Step("asks", told, where, noticed=_noticed(argv, piped=piped))
+        yield Step("asks", told, where, noticed=_noticed(argv, fate))
     elif any(not known(url["host"]) for url in urls) or (not urls and not all(map(known, argv))):
         yield Step("unclear", told, where)
 
 
-def _noticed(argv: Sequence[str], *, piped: bool) -> bool | None:
+def _noticed(argv: Sequence[str], fate: _Fate) -> bool | None:
     """Whether an unhealthy answer makes a difference: curl ends well whatever the status, unless it is told otherwise.
 
-    None where it depends on what is done with the body.
+    None where it depends on what is done with the body, or later with how it ended.
     """
-    if piped or posixpath.basename(argv[0]) == "wget":
-        return True
-    if any(re.match(r"-[a-zA-Z#]*[fw]|--fail|--write-out", each) for each in argv[1:]):
-        return True
-    swallowed = any(re.match(r"-[a-zA-Z#]*[oI]|--(output|head)", each) for each in argv[1:])
+    shown_ = any(re.match(rf"{FLAGS}w|--write-out", each) for each in argv[1:])
+    fails = posixpath.basename(argv[0]) == "wget" or any(FAILS.match(each) for each in argv[1:])
+    swallowed = any(re.match(rf"{FLAGS}[oI]|--(output|head)", each) for each in argv[1:])
+    if fate.read or (shown_ and fate.kept):
+        return True if fate.kept else fate.status
+    if fails and (fate.status or not fate.kept):
+        return fate.status
     return False if swallowed else None
 
 
 def _kind(argv: Sequence[str]) -> Kind | None:
     """What a command is about what runs; None where it is nothing of that."""
     program, subcommand = _subcommand(argv)
+    if _only_shows(argv):
+        return None
     if program == "curl" and "--unix-socket" in argv:
         return _sent(argv)
     if program == "ansible-playbook":
@@ -163,6 +192,11 @@ def _kind(argv: Sequence[str]) -> Kind | None:
         ("tags", {"engine": TAGGING}),
     )
     return next((kind for kind, table in tables if _among(subcommand, table.get(program, ()))), None)
+
+
+def _only_shows(argv: Sequence[str]) -> bool:
+    """Whether a command tells what it would do, and does nothing of it."""
+    return any(re.fullmatch(r"--dry-run(=(?!none$).*)?", each) for each in argv)
 
 
 def _sent(argv: Sequence[str]) -> Kind | None:

@@ -19,7 +19,8 @@ class Stage:
 class Ran:
     """A pipeline that would be run; ``where`` is file and line, ``here`` the folders that it may be run in.
 
-    ``guessed``: it stands in a function that nothing was seen to call.
+    ``guessed``: it stands in a function that nothing was seen to call. ``ignored`` and ``dead`` are as in
+    `text.Pipeline`, by all that leads there; ``captured``: what it prints is used.
     """
 
     where: str
@@ -27,6 +28,9 @@ class Ran:
     conditional: bool
     here: tuple[str, ...]
     guessed: bool = False
+    ignored: bool | None = False
+    dead: bool = False
+    captured: bool = False
 
 
 @dataclass(frozen=True)

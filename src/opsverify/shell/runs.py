@@ -61,6 +61,10 @@ class Reader(Expansion):
     _deep: int = 0
     _size: int = 0
     _guessed: bool = False  # a function is read that nothing was seen to call
+    # What holds for all that the command at hand leads to.
+    _ignored: bool | None = False
+    _dead: bool = False
+    _captured: bool = False
 
     def followed(self) -> Followed:
         """All that was found."""
@@ -144,7 +148,11 @@ class Reader(Expansion):
             written = [value for word in simple.writes for value in self.expand(word, state)]
             self._size += sum(map(len, (word for way in ways for word in way)))
             stages.append(Stage(ways, tuple(posixpath.join(folder, each) for each in written for folder in here)))
-        ran = Ran(where, tuple(stages), conditional, here, self._guessed)
+        outer = self._ignored, self._dead
+        both = {self._ignored, pipeline.ignored}
+        self._ignored = True if True in both else None if None in both else False
+        self._dead = self._dead or pipeline.dead
+        ran = Ran(where, tuple(stages), conditional, here, self._guessed, self._ignored, self._dead, self._captured)
         self.ran.append(ran)
         fed_on = any(posixpath.basename(way[0]) in CARRIERS for each in stages[1:] for way in each.ways if way)
         for index, (simple, stage) in enumerate(zip(pipeline.stages, stages, strict=True)):
@@ -155,6 +163,7 @@ class Reader(Expansion):
                     self._leads(way, simple, state, where, conditional=conditional, fed_on=fed_on)
                     if posixpath.basename(way[0]) in SHELLS and operand(way) is None:
                         self._input(simple, stages[index - 1].ways if index else (), state, where)
+        self._ignored, self._dead = outer
         return ran
 
     def _input(self, simple: Simple, before: tuple[tuple[str, ...], ...], state: State, where: str) -> None:
@@ -192,7 +201,9 @@ class Reader(Expansion):
         """What a command within a word prints; it is followed like any other."""
         inner = state.copied()
         inner.place = state.place or state.file
+        captured, self._captured = self._captured, True
         last = self._text(text, inner, conditional=False)
+        self._captured = captured
         if last is None or not last.stages:
             return (ANY,)
         if {posixpath.basename(way[0]) for way in last.stages[0].ways if way} & LISTERS:

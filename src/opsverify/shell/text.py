@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from opsverify.errors import UnansweredError
 from opsverify.shell.words import DEEPEST, Part, Token, Word, tokens
 
+CONSTANTS = {"true": True, ":": True, "false": False}
+IDLE = {"true", ":", "echo", "printf", "logger"}  # behind || they make a failure go away, and do nothing about it
 OPENING = {"if", "then", "else", "elif", "while", "until", "do", "!", "{", "time", "coproc"}
 CLOSING = {"fi", "done", "esac", "}"}
 
@@ -34,13 +36,16 @@ class Pipeline:
     """Commands, each fed by the one before it; ``conditional`` where if, while, case or a test decides on them.
 
     ``chained``: whether they run depends on how the command before them ended; ``aside``: they run in a shell of their
-    own, so that what they set is gone behind the bracket.
+    own, so that what they set is gone behind the bracket. ``ignored``: how they end makes no difference (``|| true``),
+    None where that cannot be told (``&``); ``dead``: they are never reached, as behind ``if false`` or ``exit``.
     """
 
     stages: tuple[Simple, ...]
     conditional: bool
     chained: bool = False
     aside: bool = False
+    ignored: bool | None = False
+    dead: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,11 @@ class _Parser:
         self.deep = 0
         self.tested = False  # the commands before && were a test
         self.chained = False  # the latest operator was && or ||
+        self.status: bool | None = None  # whether the command before has succeeded, where that is always the same
+        self.skipped = False  # it decides, by the latest operator, that the next command is not reached
+        self.ended = False  # behind an exit that nothing decides on
+        self.always: dict[int, bool | None] = {}  # how the condition of a block turns out, by its depth
+        self.dead: set[int] = set()  # the depths of blocks that are never reached
 
     def statements(self, stop: str = "") -> tuple[Statement, ...]:
         found: list[Statement] = []
@@ -124,21 +134,60 @@ class _Parser:
             self.tested = False
         self.chained = text in ("&&", "||")
         if text == "(":
-            self.blocks.append("(")
+            self._open("(")
         elif text == ")" and self.blocks and self.blocks[-1] == "(":
-            self.blocks.pop()
+            self._close()
+        if not self.chained:
+            self.status = None
+        self.skipped = self.status is not None and self.status == (text == "||")
+
+    def _open(self, block: str) -> None:
+        self.blocks.append(block)
+        if self.skipped:
+            self.dead.add(len(self.blocks))
+
+    def _close(self) -> None:
+        self.dead.discard(len(self.blocks))
+        self.always.pop(len(self.blocks), None)
+        self.blocks.pop()
+        self.status = None
+
+    def _decided(self, word: str) -> None:
+        """Note which branches of a block a condition that is always the same leaves out."""
+        depth = len(self.blocks)
+        before = self.always.get(depth)
+        if word in ("else", "elif") and before is not None:
+            (self.dead.add if before else self.dead.discard)(depth)
+        if word in ("if", "while", "until") or (word == "elif" and not before):
+            self.always[depth] = self._constant()
+        elif word in ("then", "do") and before is not None and before == (self.blocks[-1] == "until"):
+            self.dead.add(depth)
+
+    def _constant(self) -> bool | None:
+        """How the condition that comes next turns out; None where that is not always the same."""
+        negated = self._plain(self._peek()) == "!"
+        word = self._plain(self._peek(negated))
+        ahead = self._lines_on(negated + 1, (";", "\n"))
+        if word not in CONSTANTS or self._plain(self._peek(ahead)) not in ("then", "do"):
+            return None
+        return CONSTANTS[word] != negated
+
+    def _lines_on(self, ahead: int, operators: tuple[str, ...] = ("\n",)) -> int:
+        """How far ahead the first token is that is none of these operators."""
+        while self._peek(ahead).kind == "operator" and self._peek(ahead).text in operators:
+            ahead += 1
+        return ahead
 
     def _keyword(self, word: str) -> bool:
         if word in OPENING:
             self.at += 1
-            if word in ("if", "while", "until"):
-                self.blocks.append(word)
-            elif word == "{":
-                self.blocks.append("{")
+            if word in ("if", "while", "until", "{"):
+                self._open(word)
+            self._decided(word)
         elif word in CLOSING:
             self.at += 1
             if self.blocks:
-                self.blocks.pop()
+                self._close()
         elif word == "case":
             self.at += 2
             while self._peek().kind == "operator" and self._peek().text == "\n":
@@ -167,6 +216,7 @@ class _Parser:
             self.at += 1
         self.at += 1
         self.tested = True
+        self.status = self.status if self.skipped else None
 
     def _statement(self, word: str) -> Iterator[Statement]:
         if word in ("for", "select"):
@@ -214,14 +264,18 @@ class _Parser:
         if self.deep > DEEPEST:
             raise self._problem("functions within functions, too many to be read")
         self.deep += 1
-        outer, self.blocks = self.blocks, ["function"]
+        outer = self.blocks, self.ended, self.always, self.dead
+        self.blocks, self.ended, self.always, self.dead = ["function"], False, {}, set()
         body = self.statements(stop)
-        self.blocks = outer
+        self.blocks, self.ended, self.always, self.dead = outer
         self.deep -= 1
         return body
 
     def _pipeline(self) -> Pipeline:
         conditional = self.tested or any(each in ("if", "while", "until", "case") for each in self.blocks)
+        before = self._peek(-1)
+        opens = not self.chained or self._plain(before) in OPENING or before.text == "("
+        alone = opens and self._plain(before) != "!"
         stages = [self._simple()]
         while self._peek().kind == "operator" and self._peek().text in ("|", "|&"):
             self.at += 1
@@ -232,7 +286,24 @@ class _Parser:
             stages.append(self._simple())
         first = self._plain_word(stages[0])
         self.tested = self.tested or first in ("[", "test")
-        return Pipeline(tuple(stages), conditional, self.chained, "(" in self.blocks)
+        dead = self.ended or self.skipped or bool(self.dead)
+        if not self.skipped:
+            self.status = CONSTANTS.get(first) if len(stages) == 1 and alone else None
+        if first in ("exit", "return") and not (conditional or self.chained or dead or set(self.blocks) - {"function"}):
+            self.ended = True
+        return Pipeline(tuple(stages), conditional, self.chained, "(" in self.blocks, self._ignored(), dead)
+
+    def _ignored(self) -> bool | None:
+        """Whether what comes behind a pipeline makes nothing of how it ends; None where that cannot be told."""
+        if self._peek().kind != "operator" or self._peek().text not in ("||", "&"):
+            return False
+        if self._peek().text == "&":
+            return None
+        ahead = self._lines_on(1)
+        idle = self._plain(self._peek(ahead)) in IDLE
+        while self._peek(ahead).kind in ("word", "redirect"):
+            ahead += 1
+        return idle and not (self._peek(ahead).kind == "operator" and self._peek(ahead).text in ("&&", "||", "|", "|&"))
 
     def _opens(self) -> bool:
         word = self._plain(self._peek())

@@ -154,6 +154,16 @@ FAULTS = [
         GATE,
     ),
     change(
+        "the gate throws away what health says",
+        lambda: script(faults.DEPLOY, " && return 0", " || true"),
+        GATE,
+    ),
+    change(
+        "the gate goes back in a branch that is never reached",
+        lambda: script(faults.DEPLOY, GOES_BACK, f"if false; then {GOES_BACK}; fi"),
+        GATE,
+    ),
+    change(
         "the rollback script rolls back by docker-compose",
         lambda: script(faults.ROLLBACK, RECREATES, 'docker-compose rollback "$service"'),
         GATE,
