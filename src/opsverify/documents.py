@@ -134,6 +134,13 @@ def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, toda
         [changes.parse(*each) for each in _records(documents, "changes")],
         [incidents.parse(*each) for each in _records(documents, "incidents")],
     )
+    for each in found.changes:
+        unknown = [area for area in each.areas if area not in catalogue.chapters]
+        if unknown:
+            expected = ", ".join(catalogue.chapters)
+            raise UsageError(
+                f"{documents.shown('changes')}/{each.id}.toml: areas: {unknown[0]!r}, expected of {expected}"
+            )
     attestations.check(found.attestations, catalogue, loaded.profile, documents.shown("attestations"), today)
     if found.roster is not None:
         _not_to_come(f"{documents.shown('roster')}: date", found.roster.date, today)

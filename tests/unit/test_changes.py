@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
+
 import pytest
 
-from opsverify import changes, incidents
+from opsverify import changes, documents, incidents
+from opsverify.catalogue import Catalogue
 from opsverify.errors import UsageError
+from opsverify.profile import load
 
 DIGEST = "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c"
 CHANGE = f"""
@@ -146,6 +151,18 @@ def test_what_is_not_well_formed_gets_one_line(old: str, new: str, told: str) ->
     assert str(raised.value).startswith(FILE)
     assert told in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_areas_are_chapters(tmp_path: Path, demands: Catalogue) -> None:
+    """The areas of a routine change say which checks it takes, so a slip of the pen must not take some away."""
+    root = Path(__file__).parents[2]
+    loaded = load("staging", root, today=date(2026, 11, 23), secrets=False)
+    kept = documents.of(loaded, root)._replace(changes=tmp_path)
+    (tmp_path / "CHG-2026-0042.toml").write_text(CHANGE, encoding="utf-8")
+    assert len(documents.read(kept, loaded, demands, date(2026, 11, 23)).changes) == 1
+    (tmp_path / "CHG-2026-0042.toml").write_text(CHANGE.replace('["performance"]', '["perfomance"]'), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"CHG-2026-0042\.toml: areas: 'perfomance', expected of alerting, backup, "):
+        documents.read(kept, loaded, demands, date(2026, 11, 23))
 
 
 def test_an_incident_with_all_that_belongs_to_it() -> None:
