@@ -112,6 +112,8 @@ def test_a_manual_that_links_nowhere_is_a_finding(limits_of: LimitsOf) -> None:
         ("*本文档最后更新时间: 2024年1月15日*", "", NOW, "last update: observed nothing"),
         ("文档版本: v1.0", "", NOW, "version: observed nothing"),
         ("维护者: 运维团队", "维护者:", NOW, "maintainer: observed nothing"),
+        ("维护者: 运维团队", "维护者: 待定", NOW, "maintainer: observed 待定, expected named"),
+        ("文档版本: v1.0", "文档版本: TBD", NOW, "version: observed TBD, expected named"),
     ],
 )
 def test_what_the_end_of_the_manual_says(old: str, new: str, now: datetime, said: str, limits_of: LimitsOf) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from opsverify.judgement import Limits, Observation, holds, none_of, within
 from opsverify.probes.manual import Manual
+from opsverify.rules.people import placeholder
 from opsverify.rules.statements import Missing, complete, lack
 
 LONGEST_QUOTE = 60
@@ -94,5 +95,5 @@ def kept_up(manual: Manual | None, limits: Limits, missing: Missing, now: dateti
     if updated is not None and good:
         seen.append(within("age of the manual", (now.date() - updated).days, limits.age_days))
     for name, said in (("version", manual.version), ("maintainer", manual.maintainer)):
-        seen.append(holds(name, said or "nothing", "named", bool(said)))
+        seen.append(holds(name, said or "nothing", "named", not placeholder(said)))
     return complete(seen, lacking)
