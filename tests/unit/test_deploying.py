@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -244,11 +245,18 @@ def test_the_way_back_by_hand(text: str, former: tuple[Former, ...], said: str) 
     assert bool(said) == bool(told)
 
 
+def test_a_rollback_script_that_cannot_be_run_is_not_at_hand() -> None:
+    found = replace(read(BACK_SCRIPT), found=replace(FOUND, entry=replace(FOUND.entry, mode=0o644)))
+    seen = unmet(rollback.at_hand(found, (Former("CHG-2", "api", IMAGE),), {IMAGE: True}, "fail"))
+    assert [str(each) for each in seen] == [f"mode of {DEPLOY}: observed 0644, expected executable"]
+
+
 def test_the_labs_own_scripts_are_read_on_a_host(local: Host, tmp_path: Path) -> None:
     source = Path(__file__).parents[2] / "lab/images/node/scripts"
     for name in ("deploy.sh", "rollback.sh", "engine.sh"):
         text = (source / name).read_text(encoding="utf-8").replace("/opt/tokenswap/scripts", str(tmp_path))
         (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
     there = str(tmp_path / "rollback.sh")
     found = deployment(local, str(tmp_path / "deploy.sh"), (there,), ("api.tokenswap.io",))
     assert found.found is not None

@@ -12,6 +12,8 @@ from opsverify.rules.changes import Former
 from opsverify.rules.statements import Missing, attestation, complete, lack
 from opsverify.shell.deploying import Step
 
+EXECUTABLE = 0o111
+
 
 def gate(deployment: Deployment, drill: Attested | None, missing: Missing, now: datetime) -> list[Observation]:
     """The script that deploys asks for health after the change, goes back when that fails, and a drill has shown it.
@@ -86,12 +88,14 @@ def _knows_better(deployment: Deployment) -> bool:
 def at_hand(
     deployment: Deployment, previous: Sequence[Former], there: Mapping[str, bool], missing: Missing
 ) -> list[Observation]:
-    """The rollback script is there, parses and changes what runs; and so is the image that it needs.
+    """The rollback script is there, can be run, parses and changes what runs; and so is the image that it needs.
 
     ``there`` tells of each image of ``previous`` whether the engine has it.
     """
     seen, lacking = _script(deployment, missing)
     if deployment.found is not None:
+        mode = deployment.found.entry.mode
+        seen.append(holds(f"mode of {deployment.path}", f"{mode:04o}", "executable", bool(mode & EXECUTABLE)))
         acting = [each for each in deployment.steps if _changes(each)]
         if not acting and deployment.doubts:
             lacking.append(f"{deployment.path}: nothing is seen to change what runs{_doubts(deployment)}")
