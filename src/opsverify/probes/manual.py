@@ -10,8 +10,9 @@ from typing import Literal
 
 from opsverify.channels.document import DocumentChannel
 
-Kind = Literal["heading", "fence", "blank", "rule", "content"]
+Kind = Literal["heading", "fence", "blank", "rule", "comment", "content"]
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+COMMENT = re.compile(r" {0,3}<!--")
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
 LINK = re.compile(r"\[([^\][]{0,200})\]\(<?([^()\s<>]{1,300})>?\)")
@@ -87,7 +88,7 @@ def parse_manual(name: str, text: str) -> Manual:
     prose = [each.text for each in _prose(lines)]
     links = [target.removeprefix("./") for each in prose for _, target in LINK.findall(each)]
     files = [each.partition("#")[0] for each in links if not re.match(r"[a-z][a-z0-9+.-]*:|//|#", each, re.I)]
-    end = [each.text for each in lines if each.text.strip()][-LAST_LINES:]
+    end = [each.text for each in lines if each.kind not in ("blank", "comment")][-LAST_LINES:]
     said = {key: _said(pattern, end) for key, pattern in SAID.items()}
     return Manual(
         name,
@@ -103,12 +104,14 @@ def parse_manual(name: str, text: str) -> Manual:
 
 def _lines(text: str) -> Iterator[Line]:
     """Every line with its kind. A comment in a block of commands says what they are for, so it is content."""
-    fence = ""
+    fence, comment = "", False
     for number, line in enumerate(text.splitlines(), 1):
         mark = FENCE.fullmatch(line)
         kind: Kind = "content"
         if not line.strip():
             kind = "blank"
+        elif not fence and (comment or COMMENT.match(line)):
+            kind, comment = "comment", "-->" not in line
         elif fence:
             closes = mark and mark[1][0] == fence[0] and len(mark[1]) >= len(fence) and not mark[2].strip()
             kind, fence = ("fence", "") if closes else ("content", fence)
