@@ -137,6 +137,8 @@ APPROVED = "at = 2026-11-21T08:00:00+01:00"
         ("CHG-REQ-01", [('Brandt"\nat = 2026-11-20T09', 'Doe"\nat = 2026-11-20T09')], "requested by Jonas Doe (a pl"),
         ("CHG-APPR-01", [("Aylin Demir", "TBD")], "was approved by TBD (a placeholder)"),
         ("CHG-APPR-01", [("Aylin Demir", "jonas.brandt@tokenswap.io")], "was approved by its author"),
+        ("CHG-RISK-01", [("The build takes longer than the window", "N/A")], "without a word of the risk"),
+        ("CHG-DOC-01", [('commit = "8fd82e9e11f4"', 'none_needed = "TBD"')], "says 'TBD' for why there is none"),
         ("CHG-TEST-01", [('"staging"', '"Production"')], "was tested in Production, expected a test environment"),
         ("CHG-VER-01", [('passed = true\nresult = "P95', 'passed = false\nresult = "P95')], "was not taken back"),
     ],

@@ -22,6 +22,7 @@ from opsverify.rules.people import placeholder
 from opsverify.rules.statements import Missing, complete, lack
 
 NOT_DUE = ""
+FILLED_IN = ("", "na", "tbd", "tba", "todo", "xxx", "待定", "待补充")  # so that something stands there
 EMPTY = hashlib.sha256(b"").hexdigest()
 PRODUCTION = re.compile(
     r"(the\s+)?(prod|prd|production|live)(\W+env(ironment)?)?|生产(环境)?|线上(环境)?", re.IGNORECASE
@@ -74,6 +75,9 @@ def assessed(records: Records, missing: Missing, now: datetime) -> list[Observat
             due = change.approval is not None or change.execution is not None
             return "was not assessed" if due else NOT_DUE
         at = change.assessment.at
+        unsaid = [each for each in ("impact", "risk") if _says_nothing(getattr(change.assessment, each))]
+        if unsaid:
+            return f"was assessed without a word of the {' and '.join(unsaid)}"
         late = [(name, each) for name, each in (("approval", approved), ("execution", begun)) if each and at > each]
         if at > now + CLOCK_TOLERANCE:
             return f"was assessed in the future ({_at(at)})"
@@ -209,7 +213,8 @@ def documented(records: Records, limits: Limits, missing: Missing, now: datetime
     def problem(change: Change) -> str | None:
         if change.documentation is None:
             return "names no commit of documents" if _passed(change.done, delay, now) else NOT_DUE
-        return None
+        reason = change.documentation.none_needed
+        return f"says {reason!r} for why there is none" if reason and _says_nothing(reason) else None
 
     return _each("changes after which the documents were not updated", records, problem, missing)
 
@@ -327,6 +332,10 @@ def _each(name: str, records: Records, problem: Problem, missing: Missing) -> li
             f"{len(told)} change records in {records.folder}/, and of none is this step due yet"
         )
     return [none_of(name, [f"{id_} {what}" for id_, what in due if what], seen=len(due), of="changes")]
+
+
+def _says_nothing(text: str) -> bool:
+    return re.sub(r"[\W_]", "", text).casefold() in FILLED_IN
 
 
 def _dated(change: Change) -> list[tuple[str, datetime]]:
