@@ -164,13 +164,7 @@ def executed(records: Records, limits: Limits, missing: Missing, now: datetime) 
     def problem(change: Change) -> str | None:
         execution, window = change.execution, change.window
         if execution is None:
-            later = (
-                "verified" if change.verification else "taken back" if change.rollback and change.rollback.done else ""
-            )
-            if later:
-                return f"was {later}, but nobody says who carried it out"
-            over = window is not None and _passed(window.end, delay, now)
-            return f"had a window until {_at(window.end)}, and nobody says what came of it" if over else NOT_DUE
+            return _unfinished(change, delay, now)
         if placeholder(execution.by):
             return f"was carried out by {execution.by} (a placeholder)"
         if execution.end > now + CLOCK_TOLERANCE:
@@ -182,6 +176,17 @@ def executed(records: Records, limits: Limits, missing: Missing, now: datetime) 
         return None if inside else f"was carried out {span}, outside of its window {planned}"
 
     return _each("changes that were not carried out as planned", records, problem, missing)
+
+
+def _unfinished(change: Change, delay: timedelta, now: datetime) -> str:
+    """What is wrong with a change of which nobody says that it was carried out."""
+    if change.verification:
+        return "was verified, but nobody says who carried it out"
+    if change.rollback and change.rollback.done:
+        return "was taken back, but nobody says who carried it out"
+    if change.window and _passed(change.window.end, delay, now):
+        return f"had a window until {_at(change.window.end)}, and nobody says what came of it"
+    return NOT_DUE
 
 
 def verified(records: Records, limits: Limits, missing: Missing, now: datetime) -> list[Observation]:

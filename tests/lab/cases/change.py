@@ -22,6 +22,8 @@ TRACED = tuple(f"CHG-TRACE-01-{each}" for each in SERVICES if each not in ("node
 GOES_BACK = '/opt/tokenswap/scripts/rollback.sh "$service"'
 RECREATES = 'recreate "$service" "$repository:latest"'
 
+WINDOW = "[window]\nfrom = 2026-01-05T02:00:00Z\nto = 2026-01-05T03:00:00Z\n\n"
+
 Injected = AbstractContextManager[Any]
 
 
@@ -117,6 +119,15 @@ FAULTS = [
             table(1, "execution", lambda text: re.sub('by = ".*"', 'by = "TBD"', text)),
         ),
         *(STEPS[each] for each in (1, 2, 3, 4)),
+    ),
+    change(
+        "a window of which nobody says what came, a look at the result after days, an approval by nobody",
+        lambda: together(
+            faults.record(5, ("[request]", f"{WINDOW}[request]")),
+            moved(1, "verification", 100),
+            faults.record(2, ('by = "Mara Lindqvist"', 'by = "TBD"')),
+        ),
+        *(STEPS[each] for each in (3, 4, 5)),
     ),
     Fault(
         "there are no change records",
