@@ -9,13 +9,13 @@ from opsverify.rules import monitoring as rules
 @pytest.mark.requirement("MON-ARCH-01", on="prometheus")
 def test_prometheus_is_ready(prometheus, fact, judge):
     """While it replays its log it answers nothing, and no alert can fire: a process that runs is not ready."""
-    judge(rules.is_up("GET /-/ready", fact(monitoring.ready, prometheus), ("ready",)))
+    judge(rules.is_up("GET /-/ready", fact(monitoring.ready, prometheus, "prometheus"), ("ready",)))
 
 
 @pytest.mark.requirement("MON-ARCH-01", on="alertmanager")
 def test_alertmanager_is_ready(alertmanager, fact, judge):
     """Prometheus only finds out; without Alertmanager nobody is told."""
-    judge(rules.is_up("GET /-/ready", fact(monitoring.ready, alertmanager), ("ready",)))
+    judge(rules.is_up("GET /-/ready", fact(monitoring.ready, alertmanager, "alertmanager"), ("ready",)))
 
 
 @pytest.mark.requirement("MON-ARCH-01", on="link.grafana")

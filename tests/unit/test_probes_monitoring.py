@@ -53,9 +53,14 @@ def success(data: Any) -> str:
 # What is ready
 
 
-@pytest.mark.parametrize("text", ["Prometheus Server is Ready.\n", "Prometheus is Ready.\n", "OK"])
-def test_ready_is_said_in_the_words_of_the_server(text: str) -> None:
-    assert parse_ready(text) == "ready"
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("Prometheus Server is Ready.\n", "prometheus"), ("Prometheus is Ready.\n", "prometheus"), ("OK", "alertmanager")],
+)
+def test_ready_is_said_in_the_words_of_the_server_and_not_of_another_one(text: str, kind: str) -> None:
+    (other,) = {"prometheus", "alertmanager"} - {kind}
+    assert parse_ready(text, kind) == "ready"
+    assert parse_ready(text, other) == text.strip()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,7 @@ def test_ready_is_said_in_the_words_of_the_server(text: str) -> None:
     ],
 )
 def test_whatever_else_is_said_is_not_ready(text: str, claims: str) -> None:
-    assert parse_ready(text) == claims
+    assert (parse_ready(text, "prometheus"), parse_ready(text, "alertmanager")) == (claims, claims)
 
 
 @pytest.mark.parametrize("state", ["green", "yellow", "red"])

@@ -17,7 +17,8 @@ from opsverify.probes.collection import parse_duration
 from opsverify.probes.links import HTML, State
 from opsverify.probes.series import Sample, query
 
-READY = re.compile(r"OK|Prometheus( Server)? is Ready\.?")  # Alertmanager; Prometheus up to 2.32, and since
+# By kind, for "OK" is what many a server says: of Prometheus up to 2.32 and since, and of Alertmanager.
+READY = {"prometheus": re.compile(r"Prometheus( Server)? is Ready\.?"), "alertmanager": re.compile("OK")}
 LOOKED_BACK = 20  # scrape intervals: what is older than that is as good as none
 STEPS = 10  # looks within one scrape interval, so that a success between two failures is seen
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,20 +74,20 @@ class Rule:
     age: float | None
 
 
-def ready(server: WebChannel) -> Attempt[State]:
-    """What a Prometheus or an Alertmanager says when it is asked whether it is ready, by GET /-/ready."""
+def ready(server: WebChannel, kind: str) -> Attempt[State]:
+    """What a server of a kind of `READY` says when it is asked whether it is ready, by GET /-/ready."""
 
     def ask() -> State:
         answer = server.get("/-/ready")
-        return State(answer.status, parse_ready(answer.text), "")
+        return State(answer.status, parse_ready(answer.text, kind), "")
 
     return attempt(ask)
 
 
-def parse_ready(text: str) -> str:
-    """``ready`` in the very words of Prometheus or Alertmanager; otherwise what came instead, say a login page."""
+def parse_ready(text: str, kind: str) -> str:
+    """``ready`` in the very words of this kind of server; otherwise what came instead, say a login page."""
     said = text.strip()
-    return "ready" if READY.fullmatch(said) else _instead(said)
+    return "ready" if READY[kind].fullmatch(said) else _instead(said)
 
 
 def cluster(index: WebChannel) -> Attempt[State]:
