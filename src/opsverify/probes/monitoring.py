@@ -225,15 +225,19 @@ def parse_rules(text: str, now: datetime) -> tuple[Rule, ...]:
     """The rules of /api/v1/rules, of Prometheus 2 and 3, in their order.
 
     Raises:
-        UnansweredError: it is no such answer, or a rule lacks name, type, health or the time of its evaluation.
+        UnansweredError: it is no such answer, has only some of the groups, or a rule lacks name, type, health or the
+            time of its evaluation.
     """
     try:
+        told = _data(text)
+        if told.get("groupNextToken"):
+            raise ValueError("only some of the groups are told")
         return tuple(
             _rule(rule, _text(group["name"]), _interval(group["interval"]), now)
-            for group in _data(text)["groups"]
+            for group in told["groups"]
             for rule in group["rules"]
         )
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise UnansweredError(f"no rules with health and last evaluation: {error!r}") from None
 
 
