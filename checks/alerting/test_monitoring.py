@@ -35,8 +35,9 @@ def test_cluster_of_logs_is_not_red(logs_kept, fact, limits, judge):
 def test_targets_are_scraped(prometheus, fact, limits, judge):
     """A target that is no longer scraped fires no alert; a job that scrapes Prometheus itself is always up."""
     targets, job = fact(monitoring.scraped, prometheus), prometheus.spec.api_job
+    jobs = fact(monitoring.jobs, prometheus, limits.vanished_hours.number)
     delivered = fact(monitoring.delivered, prometheus, job, str(limits.metric.value))
-    judge(rules.targets_scraped(targets, delivered, prometheus.spec.instances, job, limits))
+    judge(rules.targets_scraped(targets, jobs, delivered, prometheus.spec.instances, job, limits))
 
 
 @pytest.mark.requirement("MON-RULE-01")

@@ -58,6 +58,22 @@ def scrapes_itself() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def job_without_targets(job: str, target: str) -> Iterator[None]:
+    """A job has lost its only target, as when its service discovery finds nothing."""
+    with file_edited("prometheus", PROMETHEUS_YML, f'targets: ["{target}"]', "targets: []", RELOAD):
+        up = f'count(up{{job="{job}"}})'  # which ends two intervals after the target
+        wait_until(lambda: not monitoring.targets(job) and not history.value(up), f"{job} has no target")
+        yield
+    # Scraped, not up: what it scrapes may be stopped by another fault, and be started again only after this.
+    wait_until(lambda: _scraped(job), f"{job} is scraped")
+
+
+def _scraped(job: str) -> bool:
+    found = monitoring.targets(job)
+    return bool(found) and all(each["health"] != "unknown" for each in found)
+
+
+@contextlib.contextmanager
 def metric_renamed(name: str) -> Iterator[None]:
     """The API's job delivers a metric under another name."""
     relabel = (

@@ -87,6 +87,21 @@ def test_each_target_of_the_job_is_asked_what_it_delivers() -> None:
     assert monitoring.delivered(channel(prometheus), "other", "http_requests_total") == ()
 
 
+def test_jobs_that_had_a_target_and_have_none_are_gone() -> None:
+    remembered = ("api", "node", "postgres", "federated")
+
+    def reply(path: str, params: dict[str, str], up: tuple[str, ...] = ("api", "new", "federated")) -> Any:
+        if path == "/api/v1/targets":
+            return prometheus(path, params)
+        asked = {"count by (job) (up)": up, "count by (job) (last_over_time(up[86400s:10m]))": remembered}
+        return vector(*(({"job": name}, 1) for name in asked[params["query"]]))
+
+    found = monitoring.jobs(channel(reply), 24)
+    assert found == monitoring.Jobs(frozenset({"api", "node", "new", "federated"}), frozenset({"postgres"}))
+    just_started = monitoring.jobs(channel(lambda path, params: reply(path, params, up=())), 24)
+    assert just_started.gone == {"postgres", "federated"}
+
+
 def test_the_clock_is_asked_after_the_rules() -> None:
     rule = {"name": "R", "type": "recording", "health": "ok", "lastEvaluation": "2026-11-23T13:23:45Z"}
     group = {"name": "g", "interval": 15, "rules": [rule]}
@@ -104,7 +119,13 @@ def test_the_clock_is_asked_after_the_rules() -> None:
 @pytest.mark.parametrize("answer", [(503, "Service Unavailable"), UnreachableError("down")])
 def test_a_server_that_does_not_answer_is_no_fact(answer: Any) -> None:
     silent = channel(lambda *_: answer)
-    for ask in (monitoring.scraped, monitoring.rules, dashboards.titles, dashboards.sources):
+    for ask in (
+        monitoring.scraped,
+        lambda asked: monitoring.jobs(asked, 24),
+        monitoring.rules,
+        dashboards.titles,
+        dashboards.sources,
+    ):
         with pytest.raises(UnansweredError):
             ask(silent)
     for attempted in (delivery.alertmanagers(silent), delivery.routes(silent), delivery.alerts(silent)):

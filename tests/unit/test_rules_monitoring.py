@@ -19,7 +19,7 @@ from opsverify.probes.collection import Coverage
 from opsverify.probes.dashboards import Source
 from opsverify.probes.delivery import DROPPED, FAILED, Alert, Losses, Lost, Route
 from opsverify.probes.links import State
-from opsverify.probes.monitoring import Delivered, Rule, Scraped
+from opsverify.probes.monitoring import Delivered, Jobs, Rule, Scraped
 from opsverify.probes.traces import Spans
 from opsverify.rules import monitoring
 
@@ -62,10 +62,13 @@ def test_a_part_that_refuses_to_tell_is_an_error(status: int) -> None:
 NODE = Scraped({"job": "node", "instance": "node:9100"}, 15.0, "up", "", 3.0)
 API = Scraped({"job": "api", "instance": "api:3000"}, 5.0, "up", "", 3.0)
 TOLD = Delivered("api:3000", 5.0, 3.0, itself=False)
+JOBS = Jobs(frozenset({"api", "node"}), frozenset())
 
 
-def scraped(limits_of: LimitsOf, *targets: Scraped, delivered: tuple[Delivered, ...] = (TOLD,)) -> list[Observation]:
-    return monitoring.targets_scraped(targets, delivered, ["node:9100"], "api", limits_of("MON-MET-01"))
+def scraped(
+    limits_of: LimitsOf, *targets: Scraped, jobs: Jobs = JOBS, delivered: tuple[Delivered, ...] = (TOLD,)
+) -> list[Observation]:
+    return monitoring.targets_scraped(targets, jobs, delivered, ["node:9100"], "api", limits_of("MON-MET-01"))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,16 @@ def test_a_host_that_is_not_scraped_at_all_is_missed(limits_of: LimitsOf) -> Non
 
 def test_without_any_target_nothing_is_green(limits_of: LimitsOf) -> None:
     assert not met(scraped(limits_of, delivered=()))
-    assert not met(monitoring.targets_scraped((), (), [], "api", limits_of("MON-MET-01")))
+    nothing = Jobs(frozenset(), frozenset())
+    assert not met(monitoring.targets_scraped((), nothing, (), [], "api", limits_of("MON-MET-01")))
+
+
+def test_a_job_that_has_no_target_any_more_is_missed(limits_of: LimitsOf) -> None:
+    assert met(scraped(limits_of, API, NODE))
+    (finding,) = unmet(scraped(limits_of, API, NODE, jobs=replace(JOBS, gone=frozenset({"postgres"}))))
+    assert str(finding) == (
+        "jobs scraped within the last 24 hours that have no target any more: observed postgres, expected none"
+    )
 
 
 def test_a_target_that_is_new_is_waited_for_unless_another_one_is_down(limits_of: LimitsOf) -> None:

@@ -59,6 +59,14 @@ class Delivered:
 
 
 @dataclass(frozen=True)
+class Jobs:
+    """The scrape jobs that have a target, and those that had one some time ago and have none any more."""
+
+    there: frozenset[str]
+    gone: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Rule:
     """A loaded rule: its group with the interval in seconds, its health, and how old its last evaluation is (seconds).
 
@@ -152,6 +160,23 @@ def delivered(prometheus: WebChannel, job: str, metric: str) -> tuple[Delivered,
                 age = ages.get(frozenset({("instance", instance)}))
                 found.append(Delivered(instance, interval, age, instance in itself))
     return tuple(sorted(found, key=lambda each: each.instance))
+
+
+def jobs(prometheus: WebChannel, hours: float) -> Jobs:
+    """Which jobs are scraped, and which were within the last ``hours`` and are no more.
+
+    A job that is no longer configured, or whose service discovery finds nothing, has no target that could be down.
+
+    Raises:
+        UnansweredError: as `scraped`.
+    """
+    scraped_here = {each.labels["job"] for each in active_targets(prometheus)}  # known also just after a start
+    there, remembered = (
+        {each.labels.get("job", "") for each in query(prometheus, f"count by (job) ({asked})")}
+        for asked in ("up", f"last_over_time(up[{hours * 3600:.0f}s:10m])")
+    )
+    there |= scraped_here
+    return Jobs(frozenset(there), frozenset(remembered - there))
 
 
 def _newest(moments: str, interval: float) -> str:

@@ -12,7 +12,7 @@ from opsverify.probes import Attempt
 from opsverify.probes.dashboards import Source
 from opsverify.probes.delivery import Alert, Losses, Route
 from opsverify.probes.links import State
-from opsverify.probes.monitoring import LOOKED_BACK, Delivered, Rule, Scraped
+from opsverify.probes.monitoring import LOOKED_BACK, Delivered, Jobs, Rule, Scraped
 from opsverify.probes.traces import Spans
 from opsverify.rules.statements import Missing, complete, lack
 
@@ -38,12 +38,15 @@ def is_up(asked: str, found: Attempt[State], states: Sequence[object]) -> list[O
 
 def targets_scraped(
     targets: Sequence[Scraped],
+    jobs: Jobs,
     delivered: Sequence[Delivered],
     instances: Sequence[str],
     job: str,
     limits: Limits,
 ) -> list[Observation]:
     """Every target was scraped of late, the hosts are among them, and the API's job has the API's own metrics.
+
+    And no job vanished: without a target there is nothing that could be down.
 
     Judged is the newest *successful* scrape: one that is missed is no target that is down, and a target whose scrapes
     succeed no more has no young sample, whatever old ones are still remembered.
@@ -60,6 +63,8 @@ def targets_scraped(
     for instance in instances:
         there = instance in known
         seen.append(holds(f"{instance} is scraped", "yes" if there else "no target", "yes", there))
+    name = f"jobs scraped within the last {limits.vanished_hours.number:g} hours that have no target any more"
+    seen.append(none_of(name, jobs.gone, seen=len(jobs.there), of="jobs"))
     metric = limits.metric.value
     if not delivered:
         seen.append(holds(f"targets of the job {job}", "none", "at least one", met=False))
@@ -69,7 +74,7 @@ def targets_scraped(
         told = _young(f"{item.instance} of {job}: newest {metric}", item.age, item.interval, "", limits)
         itself = "Prometheus itself" if item.itself else "not Prometheus itself"
         seen += [told, holds(f"{item.instance} of {job} is", itself, "not Prometheus itself", not item.itself)]
-    return complete(seen, [f"{name} was not scraped yet" for name in waiting])
+    return complete(seen, [f"{each} was not scraped yet" for each in waiting])
 
 
 def _young(name: str, age: float | None, interval: float, error: str, limits: Limits) -> Observation:

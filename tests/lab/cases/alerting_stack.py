@@ -124,6 +124,12 @@ FAULTS = [
         lane="monitoring",
     ),
     Fault(
+        "a job has no target any more",
+        lambda: faults.job_without_targets("outside", "blackbox:9115"),
+        {"MON-MET-01-prometheus": "fail"},
+        lane="monitoring",
+    ),
+    Fault(
         "a rule fails when it is evaluated",
         lambda: faults.rules_edited(DEVIATION, FAILING, "err"),
         {"MON-RULE-01-prometheus": "fail"},
