@@ -55,6 +55,7 @@ def test_alerts_reach_somebody(alertmanager, prometheus, fact, limits, missing, 
             fact(delivery.routes, alertmanager),
             fact(delivery.losses, prometheus, limits.window_seconds.number),
             fact(delivery.alerts, alertmanager),
+            fact(delivery.marks, prometheus),
             limits,
             missing,
         )

@@ -128,7 +128,8 @@ def test_a_server_that_does_not_answer_is_no_fact(answer: Any) -> None:
     ):
         with pytest.raises(UnansweredError):
             ask(silent)
-    for attempted in (delivery.alertmanagers(silent), delivery.routes(silent), delivery.alerts(silent)):
+    asked = (delivery.alertmanagers, delivery.marks, delivery.routes, delivery.alerts)
+    for attempted in (ask(silent) for ask in asked):
         assert (attempted.value, bool(attempted.failure)) == (None, True)
     assert delivery.losses(silent, 3600).value is None
 

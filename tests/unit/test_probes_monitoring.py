@@ -384,7 +384,8 @@ def alert(**changes: Any) -> dict[str, Any]:
 def test_alerts_of_alertmanager_0_25_and_later_are_read() -> None:
     muted = {"inhibitedBy": [], "silencedBy": ["id"], "mutedBy": [], "state": "suppressed"}
     text = json.dumps([alert(), alert(status=muted, labels={}, receivers=[])])
-    assert parse_alerts(text) == (Alert("Watchdog", "active", ("heartbeat",)), Alert("", "suppressed", ()))
+    labels = {"alertname": "Watchdog", "severity": "none"}
+    assert parse_alerts(text) == (Alert(labels, "active", ("heartbeat",)), Alert({}, "suppressed", ()))
     assert parse_alerts("[]") == ()
 
 

@@ -182,8 +182,14 @@ LOSSES = Losses(
     (Lost(FAILED, "am:9093", 0.0), Lost(DROPPED, "localhost:9090", 0.0)),
     (Coverage(FAILED, "am:9093", 240.0, 240.0), Coverage(DROPPED, "localhost:9090", 239.0, 240.0)),
 )
-WATCHDOG = Alert("Watchdog", "active", ("team",))
-GOOD: dict[str, Any] = {"alertmanagers": ("http://am:9093",), "routes": ROUTES, "losses": LOSSES, "alerts": (WATCHDOG,)}
+WATCHDOG = Alert({"alertname": "Watchdog", "cluster": "prod"}, "active", ("team",))
+GOOD: dict[str, Any] = {
+    "alertmanagers": ("http://am:9093",),
+    "routes": ROUTES,
+    "losses": LOSSES,
+    "alerts": (WATCHDOG,),
+    "marks": {"cluster": "prod"},
+}
 
 
 def delivered(limits: Limits, missing: str = "fail", **changes: Any) -> list[Observation]:
@@ -222,7 +228,12 @@ def lost(failed: float = 0.0, dropped: float = 0.0, samples: float = 240.0) -> L
         ({"losses": Losses((), (Coverage(FAILED, "no target", 0.0, 1.0),))}, False),
         ({"alerts": ()}, False),
         ({"alerts": Attempt(None, "down")}, False),
-        ({"alerts": (replace(WATCHDOG, name="Other"),)}, False),
+        ({"alerts": (replace(WATCHDOG, labels={"alertname": "Other"}),)}, False),
+        ({"alerts": (replace(WATCHDOG, labels={"alertname": "Watchdog", "cluster": "staging"}),)}, False),
+        ({"alerts": (replace(WATCHDOG, labels={"alertname": "Watchdog", "cluster": "staging"}), WATCHDOG)}, True),
+        ({"alerts": (replace(WATCHDOG, labels={"alertname": "Watchdog"}),)}, True),  # relabelled on its way
+        ({"marks": {}}, True),
+        ({"marks": Attempt(None, "status 403")}, False),
         ({"alerts": (replace(WATCHDOG, state="suppressed"),)}, False),
         ({"alerts": (replace(WATCHDOG, state="unprocessed"),)}, False),
         ({"alerts": (replace(WATCHDOG, receivers=()),)}, False),
@@ -234,7 +245,7 @@ def test_an_alert_reaches_somebody(limits_of: LimitsOf, changes: dict[str, Any],
     assert met(delivered(limits_of("MON-NOTIF-01"), **changes)) is good
 
 
-@pytest.mark.parametrize("name", ["alertmanagers", "routes", "losses", "alerts"])
+@pytest.mark.parametrize("name", ["alertmanagers", "routes", "losses", "alerts", "marks"])
 def test_what_cannot_be_told_is_an_error_where_the_requirement_says_so(limits_of: LimitsOf, name: str) -> None:
     changes: dict[str, Any] = {name: Attempt(None, "down")}
     with pytest.raises(InsufficientFactsError, match="down"):
@@ -253,9 +264,9 @@ def test_a_profile_may_name_other_alerts_that_always_fire_or_none() -> None:
     catalogue = load(ROOT / "checks")
     changed = catalogue.with_overrides({"MON-NOTIF-01": {"always_firing": ["A", "B"]}}, file=Path("profile.toml"))
     limits = changed.limits("MON-NOTIF-01")
-    one, both = (replace(WATCHDOG, name="A"),), (replace(WATCHDOG, name="A"), replace(WATCHDOG, name="B"))
-    assert met(delivered(limits, alerts=both))
-    assert not met(delivered(limits, alerts=one))
+    one, other = (replace(WATCHDOG, labels={"alertname": name}) for name in "AB")
+    assert met(delivered(limits, alerts=(one, other)))
+    assert not met(delivered(limits, alerts=(one,)))
 
 
 # Dashboards and traces

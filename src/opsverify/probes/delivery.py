@@ -14,6 +14,7 @@ import yaml
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
 from opsverify.probes import Attempt, about, attempt
+from opsverify.probes.alert_rules import external_labels
 from opsverify.probes.collection import Coverage, coverage
 from opsverify.probes.monitoring import api
 
@@ -62,11 +63,16 @@ class Losses:
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert that Alertmanager has: its name, whether it is ``active``, and its receivers."""
+    """An alert that Alertmanager has: its labels, whether it is ``active``, and its receivers."""
 
-    name: str
+    labels: Mapping[str, str]
     state: str
     receivers: tuple[str, ...]
+
+
+def marks(prometheus: WebChannel) -> Attempt[Mapping[str, str]]:
+    """The labels by which the alerts of this Prometheus are told from those of another one."""
+    return attempt(lambda: external_labels(prometheus))
 
 
 def alertmanagers(prometheus: WebChannel) -> Attempt[tuple[str, ...]]:
@@ -287,7 +293,7 @@ def parse_alerts(text: str) -> tuple[Alert, ...]:
             raise TypeError("no list")
         return tuple(
             Alert(
-                name=_text(each["labels"].get("alertname", "")),
+                labels={_text(name): _text(value) for name, value in each["labels"].items()},
                 state=_text(each["status"]["state"]),
                 receivers=tuple(_text(receiver["name"]) for receiver in each["receivers"]),
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from opsverify.errors import InsufficientFactsError
@@ -135,12 +135,14 @@ def alerts_delivered(
     routes: Attempt[tuple[Route, ...]],
     losses: Attempt[Losses],
     alerts: Attempt[tuple[Alert, ...]],
+    marks: Attempt[Mapping[str, str]],
     limits: Limits,
     missing: Missing,
 ) -> list[Observation]:
     """An alert reaches somebody: to an Alertmanager, by routes that end at an integration, and nothing got lost.
 
-    And the alert that always fires is proof that the way is open: it reached Alertmanager, and has a receiver.
+    And the alert that always fires is proof that the way is open: it reached Alertmanager, and has a receiver. It has
+    to be that of this Prometheus: several may send to one Alertmanager.
 
     Raises:
         InsufficientFactsError: something cannot be told, where the requirement does not take that for a finding.
@@ -160,10 +162,10 @@ def alerts_delivered(
     else:
         _nothing_lost(losses.value, limits, missing, seen, lacking)
     for name in map(str, limits.always_firing.values):
-        if alerts.value is None:
-            lack(f"{name}, which always fires", alerts.failure, missing, seen, lacking)
+        if alerts.value is None or marks.value is None:
+            lack(f"{name}, which always fires", alerts.failure or marks.failure, missing, seen, lacking)
         elif routes.value is not None:  # without them nobody knows what its receivers do, and that is told above
-            seen.append(_arrived(name, alerts.value, routes.value))
+            seen.append(_arrived(name, alerts.value, marks.value, routes.value))
     return complete(seen, lacking)
 
 
@@ -190,14 +192,24 @@ def _nothing_lost(
         lack("counters of what got lost", "nobody collects them", missing, seen, lacking)
 
 
-def _arrived(name: str, alerts: Sequence[Alert], routes: Sequence[Route]) -> Observation:
+def _arrived(name: str, alerts: Sequence[Alert], marks: Mapping[str, str], routes: Sequence[Route]) -> Observation:
     """The alert that always fires is in Alertmanager, is not suppressed, and goes to a receiver with an integration."""
     able = {each.receiver for each in routes if each.integrations}
-    mine = [each for each in alerts if each.name == name]
-    told = tuple(f"{each.state}, to {', '.join(each.receivers) or 'nobody'}" for each in mine)
-    good = any(each.state == "active" and able & set(each.receivers) for each in mine)
-    expected = "active in Alertmanager, to a receiver with an integration"
-    return holds(f"{name}, which always fires", told or "not in Alertmanager", expected, good)
+    mine = [each for each in alerts if each.labels.get("alertname") == name]
+    told, good = [], False
+    for each in mine:
+        others = _of_another(each.labels, marks)
+        told.append(
+            f"{each.state}, to {', '.join(each.receivers) or 'nobody'}{others and f', of another one: {others}'}"
+        )
+        good = good or (each.state == "active" and not others and bool(able & set(each.receivers)))
+    expected = "active in Alertmanager, from this Prometheus, to a receiver with an integration"
+    return holds(f"{name}, which always fires", tuple(told) or "not in Alertmanager", expected, good)
+
+
+def _of_another(labels: Mapping[str, str], marks: Mapping[str, str]) -> str:
+    """The labels that an alert has otherwise than this Prometheus adds; one that it lacks may have been relabelled."""
+    return ", ".join(f"{key}={labels[key]}" for key, value in sorted(marks.items()) if labels.get(key, value) != value)
 
 
 def dashboards_work(
