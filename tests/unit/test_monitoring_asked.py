@@ -134,6 +134,25 @@ def test_a_server_that_does_not_answer_is_no_fact(answer: Any) -> None:
     assert delivery.losses(silent, 3600).value is None
 
 
+def test_only_those_who_count_are_asked_when_they_started() -> None:
+    def series(job: str) -> dict[str, Any]:
+        return {"metric": {"job": job, "instance": "x"}, "values": [[0, "0"], [3600, "0"]]}
+
+    def reply(path: str, params: dict[str, str]) -> dict[str, Any]:
+        if path == "/api/v1/targets":
+            return prometheus(path, params)
+        asked = params["query"]
+        if not asked.endswith("[3600s]"):
+            return vector()
+        job = {delivery.FAILED: "alert.manager", delivery.DROPPED: "prometheus"}.get(asked.removesuffix("[3600s]"))
+        return {"status": "success", "data": {"resultType": "matrix", "result": [series(job)] if job else []}}
+
+    server = Server(reply)
+    assert delivery.losses(cast(WebChannel, server), 3600).value is not None
+    (started,) = (each["query"] for _, each in server.asked if delivery.STARTED in each.get("query", ""))
+    assert started == r"""process_start_time_seconds{job=~"alert\\.manager|prometheus"}[3600s]"""
+
+
 def page_of(titles: list[str]) -> Reply:
     def reply(_: str, params: dict[str, str]) -> list[dict[str, str]]:
         begin = (int(params["page"]) - 1) * int(params["limit"])

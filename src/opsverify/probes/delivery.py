@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,9 +191,9 @@ def losses(prometheus: WebChannel, seconds: float) -> Attempt[Losses]:
     """Notifications that Alertmanager failed to send, and that Prometheus gave up, in the last ``seconds``."""
 
     def ask() -> Losses:
-        failed, dropped, started, loaded = (
-            _history(prometheus, f"{metric}[{seconds:.0f}s]") for metric in (FAILED, DROPPED, STARTED, LOADED)
-        )
+        window = f"[{seconds:.0f}s]"
+        failed, dropped, loaded = (_history(prometheus, f"{metric}{window}") for metric in (FAILED, DROPPED, LOADED))
+        started = _history(prometheus, f"{STARTED}{of_jobs((*failed, *dropped))}{window}")
         lost = [
             *lost_in(FAILED, failed, started, settling=0),
             *lost_in(DROPPED, dropped, (*started, *loaded), settling=SETTLING_S),
@@ -200,6 +201,12 @@ def losses(prometheus: WebChannel, seconds: float) -> Attempt[Losses]:
         return Losses(tuple(lost), coverage(prometheus, (FAILED, DROPPED), seconds / 3600))
 
     return attempt(ask)
+
+
+def of_jobs(counters: Sequence[Series]) -> str:
+    """A selector of their jobs: every target tells when it started, and all of them are too long an answer."""
+    jobs = "|".join(sorted({re.escape(each.source[0]) for each in counters}))
+    return f"{{job=~{json.dumps(jobs)}}}"
 
 
 def _history(prometheus: WebChannel, selector: str) -> tuple[Series, ...]:
