@@ -182,6 +182,9 @@ LOSSES = Losses(
     (Lost(FAILED, "am:9093", 0.0), Lost(DROPPED, "localhost:9090", 0.0)),
     (Coverage(FAILED, "am:9093", 240.0, 240.0), Coverage(DROPPED, "localhost:9090", 239.0, 240.0)),
 )
+BOTH = Losses(
+    (*LOSSES.lost, Lost(FAILED, "am-2:9093", 0.0)), (*LOSSES.coverage, Coverage(FAILED, "am-2:9093", 240.0, 240.0))
+)
 WATCHDOG = Alert({"alertname": "Watchdog", "cluster": "prod"}, "active", ("team",))
 GOOD: dict[str, Any] = {
     "alertmanagers": ("http://am:9093",),
@@ -209,7 +212,9 @@ def lost(failed: float = 0.0, dropped: float = 0.0, samples: float = 240.0) -> L
     [
         ({}, True),
         ({"alertmanagers": ()}, False),
-        ({"alertmanagers": ("a", "b")}, True),
+        ({"alertmanagers": ("a", "a")}, True),
+        ({"alertmanagers": ("a", "b")}, False),  # one of them is not scraped
+        ({"alertmanagers": ("a", "b"), "losses": BOTH}, True),
         ({"alertmanagers": Attempt(None, "down")}, False),
         ({"routes": (*ROUTES, Route("route x", "void", ()))}, False),
         ({"routes": ()}, False),
@@ -250,6 +255,13 @@ def test_what_cannot_be_told_is_an_error_where_the_requirement_says_so(limits_of
     changes: dict[str, Any] = {name: Attempt(None, "down")}
     with pytest.raises(InsufficientFactsError, match="down"):
         delivered(limits_of("MON-NOTIF-01"), missing="error", **changes)
+
+
+def test_an_alertmanager_that_nobody_scrapes_is_told_of(limits_of: LimitsOf) -> None:
+    (finding,) = unmet(delivered(limits_of("MON-NOTIF-01"), alertmanagers=("a", "b")))
+    assert str(finding) == "counters of 2 Alertmanagers: observed of 1 alone, expected there is one"
+    with pytest.raises(InsufficientFactsError, match="of 1 alone"):
+        delivered(limits_of("MON-NOTIF-01"), missing="error", alertmanagers=("a", "b"))
 
 
 def quiet() -> Limits:

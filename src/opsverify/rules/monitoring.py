@@ -10,7 +10,7 @@ from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, aged, holds, none_of, within
 from opsverify.probes import Attempt
 from opsverify.probes.dashboards import Source
-from opsverify.probes.delivery import Alert, Losses, Route
+from opsverify.probes.delivery import FAILED, Alert, Losses, Route
 from opsverify.probes.links import State
 from opsverify.probes.monitoring import LOOKED_BACK, Delivered, Jobs, Rule, Scraped
 from opsverify.probes.traces import Spans
@@ -161,6 +161,10 @@ def alerts_delivered(
         lack("counters of what got lost", losses.failure, missing, seen, lacking)
     else:
         _nothing_lost(losses.value, limits, missing, seen, lacking)
+        counting = len({each.instance for each in losses.value.coverage if each.metric == FAILED and each.samples})
+        active = len(set(alertmanagers.value or ()))
+        if counting < active:  # of one that is not scraped, nobody knows what it failed to send
+            lack(f"counters of {active} Alertmanagers", f"of {counting} alone", missing, seen, lacking)
     for name in map(str, limits.always_firing.values):
         if alerts.value is None or marks.value is None:
             lack(f"{name}, which always fires", alerts.failure or marks.failure, missing, seen, lacking)
