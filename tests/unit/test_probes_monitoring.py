@@ -360,6 +360,20 @@ def test_a_configuration_without_routes_or_receivers_is_an_error(text: str) -> N
         parse_routes(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "route: { receiver: a, routes: [{ matchers: [*x14] }] }\nreceivers: []",
+        "route: { receiver: a, routes: [{ match: { b: *x14 } }] }\nreceivers: []",
+        "route: { receiver: a }\nreceivers: [{ name: *x14 }]",
+    ],
+)
+def test_what_unfolds_to_more_than_memory_holds_is_an_error_at_once(text: str) -> None:
+    unfolding = [f"x{number}: &x{number} [{', '.join([f'*x{number - 1}'] * 9)}]" for number in range(1, 15)]
+    with pytest.raises(UnansweredError, match="no text, but a list"):
+        parse_routes("\n".join(["x0: &x0 [x]", *unfolding, text]))
+
+
 @pytest.mark.parametrize("text", [*NOTHING, '{"config":null}', '{"config":{"original":null}}', '{"config":{}}'])
 def test_a_status_without_a_configuration_is_an_error(text: str) -> None:
     with pytest.raises(UnansweredError, match=r"^no configuration"):

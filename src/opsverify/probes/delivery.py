@@ -169,9 +169,9 @@ def _walk(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _matched(route: Mapping[str, Any]) -> str:
     """What a route matches, as a person reads it: in the form since 0.22, or in those before it."""
-    told = [str(each) for each in route.get("matchers") or []]
+    told = [_text(each) for each in route.get("matchers") or []]
     for key, relation in (("match", "="), ("match_re", "=~")):
-        told += [f'{name}{relation}"{value}"' for name, value in (route.get(key) or {}).items()]
+        told += [f'{name}{relation}"{_text(value)}"' for name, value in (route.get(key) or {}).items()]
     return f"route {', '.join(told)[:200] or 'of all'}"
 
 
@@ -183,7 +183,7 @@ def _integrations(receiver: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"no text: {value!r}"[:100])
+        raise TypeError(f"no text, but a {type(value).__name__}")  # not what it is: in YAML that may be without end
     return value
 
 
