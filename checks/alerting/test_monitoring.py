@@ -43,7 +43,8 @@ def test_targets_are_scraped(prometheus, fact, limits, judge):
 @pytest.mark.requirement("MON-RULE-01")
 def test_rules_are_evaluated(prometheus, fact, limits, judge):
     """An expression that fails fires nothing, and looks like a system without problems."""
-    judge(rules.rules_evaluated(fact(monitoring.rules, prometheus), limits))
+    accepted = fact(monitoring.accepted, prometheus)
+    judge(rules.rules_evaluated(fact(monitoring.rules, prometheus), accepted, limits))
 
 
 @pytest.mark.requirement("MON-NOTIF-01")

@@ -130,6 +130,20 @@ def rules_edited(old: str, new: str, health: str = "ok") -> Iterator[None]:
     wait_until(lambda: _reloaded(old) and set(_healths(group)) == {"ok"}, "the rules healed")
 
 
+@contextlib.contextmanager
+def rules_refused() -> Iterator[None]:
+    """The rules were edited and cannot be read: Prometheus goes on with those that it has."""
+
+    def accepted() -> bool:
+        told = monitoring.asked("PROMETHEUS", "/api/v1/status/runtimeinfo")
+        return bool(told.get("data", {}).get("reloadConfigSuccess"))
+
+    with file_edited("prometheus", RULES_YML, "alert: APIDown", "alert:: APIDown", RELOAD):
+        wait_until(lambda: not accepted(), "Prometheus refuses its rules")
+        yield
+    wait_until(accepted, "Prometheus accepts its rules")
+
+
 def _reloaded(text: str) -> bool:
     """Whether the rules show what was written (a word of it: Prometheus writes expressions in a way of its own)."""
     word = text.rsplit(maxsplit=1)[-1].strip('"')

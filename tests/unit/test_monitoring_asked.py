@@ -123,6 +123,7 @@ def test_a_server_that_does_not_answer_is_no_fact(answer: Any) -> None:
         monitoring.scraped,
         lambda asked: monitoring.jobs(asked, 24),
         monitoring.rules,
+        monitoring.accepted,
         dashboards.titles,
         dashboards.sources,
     ):

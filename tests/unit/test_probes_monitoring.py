@@ -31,7 +31,14 @@ from opsverify.probes.delivery import (
     parse_routes,
     parse_status,
 )
-from opsverify.probes.monitoring import parse_active, parse_clock, parse_cluster, parse_ready, parse_rules
+from opsverify.probes.monitoring import (
+    parse_accepted,
+    parse_active,
+    parse_clock,
+    parse_cluster,
+    parse_ready,
+    parse_rules,
+)
 from opsverify.probes.series import Sample
 from opsverify.probes.traces import Spans, parse_spans
 
@@ -254,6 +261,17 @@ def test_a_rule_that_fails_or_waits_says_so() -> None:
 def test_rules_that_are_none_are_an_error(text: str) -> None:
     with pytest.raises(UnansweredError, match=r"^no rules"):
         parse_rules(text, NOW)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_prometheus_tells_whether_it_took_its_configuration(told: bool) -> None:
+    assert parse_accepted(success({"startTime": "2026-11-23T08:00:00Z", "reloadConfigSuccess": told})) is told
+
+
+@pytest.mark.parametrize("text", [*NOTHING, ERROR, success({}), success({"reloadConfigSuccess": "true"}), success([])])
+def test_no_word_of_the_last_reload_is_an_error(text: str) -> None:
+    with pytest.raises(UnansweredError, match=r"^no word of the last reload"):
+        parse_accepted(text)
 
 
 def test_the_clock_of_prometheus_is_read() -> None:

@@ -165,14 +165,25 @@ WAITING = {"health": "unknown", "age": None}
     ],
 )
 def test_rules_are_loaded_healthy_and_evaluated(limits_of: LimitsOf, rules: tuple[Rule, ...], good: bool) -> None:
-    assert met(monitoring.rules_evaluated(rules, limits_of("MON-RULE-01"))) is good
+    assert met(monitoring.rules_evaluated(rules, accepted=True, limits=limits_of("MON-RULE-01"))) is good
+
+
+def test_a_configuration_that_was_refused_is_a_finding(limits_of: LimitsOf) -> None:
+    (finding,) = unmet(monitoring.rules_evaluated(RULES, accepted=False, limits=limits_of("MON-RULE-01")))
+    assert str(finding) == "configuration that was read last: observed refused, expected accepted"
 
 
 def test_a_required_rule_that_was_just_loaded_is_waited_for_unless_another_fails(limits_of: LimitsOf) -> None:
     waiting: Any = WAITING
     with pytest.raises(InsufficientFactsError, match="HighCPUUsage was not evaluated yet"):
-        monitoring.rules_evaluated((replace(FIRST, **waiting), *RULES[1:]), limits_of("MON-RULE-01"))
-    assert not met(monitoring.rules_evaluated((replace(FIRST, **waiting), *RULES[2:]), limits_of("MON-RULE-01")))
+        monitoring.rules_evaluated(
+            (replace(FIRST, **waiting), *RULES[1:]), accepted=True, limits=limits_of("MON-RULE-01")
+        )
+    assert not met(
+        monitoring.rules_evaluated(
+            (replace(FIRST, **waiting), *RULES[2:]), accepted=True, limits=limits_of("MON-RULE-01")
+        )
+    )
 
 
 # Delivery

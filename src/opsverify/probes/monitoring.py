@@ -233,6 +233,31 @@ def rules(prometheus: WebChannel) -> tuple[Rule, ...]:
         return parse_rules(told, parse_clock(clock))
 
 
+def accepted(prometheus: WebChannel) -> bool:
+    """Whether Prometheus took its configuration, with its files of rules, when it read it last.
+
+    Raises:
+        UnansweredError: as `scraped`.
+    """
+    with about(f"prometheus {prometheus.target}: last reload"):
+        return parse_accepted(api(prometheus, "/api/v1/status/runtimeinfo", {}))
+
+
+def parse_accepted(text: str) -> bool:
+    """Whether the last reload succeeded, by /api/v1/status/runtimeinfo.
+
+    Raises:
+        UnansweredError: it is no such answer.
+    """
+    try:
+        told = _data(text)["reloadConfigSuccess"]
+        if not isinstance(told, bool):
+            raise TypeError(f"neither true nor false: {told!r}")
+        return told
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UnansweredError(f"no word of the last reload: {error!r}"[:300]) from None
+
+
 def parse_clock(samples: tuple[Sample, ...]) -> datetime:
     """Prometheus' own clock, from the vector of one sample that ``vector(time())`` is.
 

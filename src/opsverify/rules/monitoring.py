@@ -86,8 +86,10 @@ def _young(name: str, age: float | None, interval: float, error: str, limits: Li
     return holds(name, f"{age:.1f} s ago", expected, limits.sample_age.met(age / interval))
 
 
-def rules_evaluated(rules: Sequence[Rule], limits: Limits) -> list[Observation]:
+def rules_evaluated(rules: Sequence[Rule], accepted: bool, limits: Limits) -> list[Observation]:
     """The alerts that are required are loaded; and every rule evaluates, without an error and of late.
+
+    A configuration that was not ``accepted`` leaves those rules loaded that were there before.
 
     Raises:
         InsufficientFactsError: nothing speaks against it, but a required rule is new and was not evaluated yet.
@@ -111,6 +113,7 @@ def rules_evaluated(rules: Sequence[Rule], limits: Limits) -> list[Observation]:
     waiting = [each.name for each in rules if _waits(each)]
     count = len(rules)
     seen = [
+        holds("configuration that was read last", "accepted" if accepted else "refused", "accepted", accepted),
         holds("required alerts that are not loaded", lacking or f"none of {len(required)}", "none", not lacking),
         none_of("rules that do not evaluate", failing, seen=count, of="rules"),
         none_of(f"rules evaluated otherwise than {limits.evaluation_age} intervals ago", late, seen=count, of="rules"),

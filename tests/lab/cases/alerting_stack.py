@@ -142,6 +142,12 @@ FAULTS = [
         lane="monitoring",
     ),
     Fault(
+        "the rules as edited are refused",
+        faults.rules_refused,
+        {"MON-RULE-01-prometheus": "fail"},
+        lane="monitoring",
+    ),
+    Fault(
         "the receiver of critical alerts has no integration",
         lambda: faults.alertmanager_edited((CRITICAL, "  - name: critical")),
         {"MON-NOTIF-01-alertmanager": "fail"},
