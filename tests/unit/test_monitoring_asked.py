@@ -124,7 +124,7 @@ def test_a_server_that_does_not_answer_is_no_fact(answer: Any) -> None:
         lambda asked: monitoring.jobs(asked, 24),
         monitoring.rules,
         monitoring.accepted,
-        dashboards.titles,
+        dashboards.listed,
         dashboards.sources,
     ):
         with pytest.raises(UnansweredError):
@@ -157,7 +157,9 @@ def test_only_those_who_count_are_asked_when_they_started() -> None:
 def page_of(titles: list[str]) -> Reply:
     def reply(_: str, params: dict[str, str]) -> list[dict[str, str]]:
         begin = (int(params["page"]) - 1) * int(params["limit"])
-        return [{"title": title, "type": "dash-db"} for title in titles[begin : begin + int(params["limit"])]]
+        return [
+            {"title": title, "uid": title, "type": "dash-db"} for title in titles[begin : begin + int(params["limit"])]
+        ]
 
     return reply
 
@@ -165,12 +167,12 @@ def page_of(titles: list[str]) -> Reply:
 @pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
 def test_all_pages_of_dashboards_are_read(count: int) -> None:
     titles = [f"{number:05}" for number in range(count)]
-    assert dashboards.titles(channel(page_of(titles))) == tuple(titles)
+    assert dashboards.listed(channel(page_of(titles))) == tuple(dashboards.Dashboard(each, each) for each in titles)
 
 
 def test_dashboards_without_end_are_an_error() -> None:
     with pytest.raises(UnansweredError, match="more than 10000 dashboards"):
-        dashboards.titles(channel(lambda *_: [{"title": "x", "type": "dash-db"}] * 1000))
+        dashboards.listed(channel(lambda *_: [{"title": "x", "uid": "x", "type": "dash-db"}] * 1000))
 
 
 def test_a_data_source_that_does_not_answer_in_time_is_untold_and_the_others_are_asked() -> None:
@@ -185,6 +187,20 @@ def test_a_data_source_that_does_not_answer_in_time_is_untold_and_the_others_are
     slow, good, bad = dashboards.sources(channel(reply))
     assert (slow.health, slow.untold) == ("", "no answer within 10 s")
     assert (good.health, bad.health) == ("OK", "ERROR: refused")
+
+
+def test_a_dashboard_that_cannot_be_read_is_untold_and_the_others_are_read() -> None:
+    replies = {
+        "/api/dashboards/uid/good": {"dashboard": {"panels": [{"datasource": "Logs"}]}},
+        "/api/dashboards/uid/hidden": (403, {"message": "no"}),
+    }
+    asked = [dashboards.Dashboard(uid.title(), uid) for uid in ("hidden", "a/../b", "good")]
+    hidden, elsewhere, good = dashboards.drawn(channel(lambda path, _: replies[path]), asked)
+    assert "the account may not ask that" in hidden.untold
+    assert "a uid that none can have" in elsewhere.untold
+    assert (good.title, good.sources, good.untold) == ("Good", ("Logs",), "")
+    with pytest.raises(UnreachableError):
+        dashboards.drawn(channel(lambda *_: UnreachableError("gone")), asked)
 
 
 def test_a_grafana_that_is_gone_meanwhile_is_not_asked_again() -> None:

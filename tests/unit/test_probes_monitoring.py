@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsverify.errors import UnansweredError
-from opsverify.probes.dashboards import parse_health, parse_sources, parse_titles
+from opsverify.probes.dashboards import Dashboard, parse_drawn, parse_health, parse_listed, parse_sources
 from opsverify.probes.delivery import (
     DROPPED,
     FAILED,
@@ -561,17 +561,63 @@ def test_dashboards_are_known_by_their_titles_and_folders_are_none() -> None:
         {"id": 2, "uid": "b", "title": "Hosts", "type": "dash-db"},
         {"id": 3, "uid": "c", "title": "TokenSwap", "type": "dash-folder"},
     ]
-    assert parse_titles(json.dumps(rows)) == ("API", "Hosts")
-    assert parse_titles("[]") == ()
+    assert parse_listed(json.dumps(rows)) == (Dashboard("API", "a"), Dashboard("Hosts", "b"))
+    assert parse_listed("[]") == ()
 
 
 NO_LIST = [each for each in NOTHING if each != "[]"] + ['{"message":"Unauthorized"}', "[null]", "[{}]"]
 
 
-@pytest.mark.parametrize("text", [*NO_LIST, '[{"title":1,"type":"dash-db"}]', '[{"title":"a"}]'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *NO_LIST,
+        '[{"title":1,"uid":"a","type":"dash-db"}]',
+        '[{"title":"a","uid":"a"}]',
+        '[{"title":"a","type":"dash-db"}]',
+    ],
+)
 def test_dashboards_that_are_none_are_an_error(text: str) -> None:
     with pytest.raises(UnansweredError, match=r"^no list of dashboards"):
-        parse_titles(text)
+        parse_listed(text)
+
+
+def dashboard(*panels: Any, **more: Any) -> str:
+    return json.dumps({"meta": {"type": "db"}, "dashboard": {"title": "API", "panels": list(panels), **more}})
+
+
+NAMED = {"type": "prometheus", "uid": "prom"}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (dashboard(), ()),
+        (dashboard({"datasource": NAMED, "targets": [{"datasource": NAMED, "expr": "up"}]}), ("prom",)),
+        (dashboard({"datasource": "Logs"}, {"datasource": NAMED}), ("Logs", "prom")),  # before 8.3 by name
+        (dashboard({"type": "row", "panels": [{"datasource": NAMED}]}), ("prom",)),
+        (dashboard(rows=[{"panels": [{"targets": [{"datasource": NAMED}]}]}]), ("prom",)),
+        (dashboard({"datasource": "-- Mixed --", "targets": [{"datasource": NAMED}]}), ("prom",)),
+        (dashboard(annotations={"list": [{"datasource": {"type": "grafana", "uid": "-- Grafana --"}}]}), ()),
+        (dashboard({"datasource": {"type": "__expr__", "uid": "-100"}}), ()),
+        (dashboard({"datasource": {"type": "datasource", "uid": "grafana"}}), ()),
+        (dashboard({"datasource": None}, {"datasource": {"type": "prometheus"}}, {"datasource": "default"}), ()),
+        (dashboard({"datasource": "$ds"}, {"datasource": {"uid": "${ds}"}}, templating={"list": [{"name": "ds"}]}), ()),
+        (dashboard({"datasource": "[[ds]]"}, {"datasource": "${ds:raw}"}, templating={"list": [{"name": "ds"}]}), ()),
+        (dashboard({"datasource": "${DS_PROM}"}, templating={"list": [{"name": "ds"}]}), ("${DS_PROM}",)),
+        (dashboard({"datasource": {"uid": "$DS_PROM"}}), ("$DS_PROM",)),
+        (dashboard(templating={"list": [{"name": "job", "datasource": NAMED}]}), ("prom",)),
+        (dashboard({"datasource": 7}, {"datasource": {"uid": ["x"]}}, None, "x", templating=None), ()),
+    ],
+)
+def test_a_dashboard_names_its_data_sources(text: str, named: tuple[str, ...]) -> None:
+    assert parse_drawn(text) == named
+
+
+@pytest.mark.parametrize("text", [*NOTHING, "{", '{"dashboard":null}', '{"dashboard":[]}', dashboard(templating=[1])])
+def test_a_dashboard_that_is_none_is_an_error(text: str) -> None:
+    with pytest.raises(UnansweredError, match=r"^no dashboard"):
+        parse_drawn(text)
 
 
 def source(uid: Any = "P1_a-b", name: Any = "Prometheus") -> dict[str, Any]:
@@ -686,7 +732,8 @@ PARSERS: list[Callable[[str], Any]] = [
     parse_routes,
     parse_alerts,
     parse_matrix,
-    parse_titles,
+    parse_listed,
+    parse_drawn,
     parse_sources,
     lambda text: parse_spans(text, "api"),
 ]

@@ -16,7 +16,7 @@ from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, unmet
 from opsverify.probes import Attempt
 from opsverify.probes.collection import Coverage
-from opsverify.probes.dashboards import Source
+from opsverify.probes.dashboards import Dashboard, Drawn, Source
 from opsverify.probes.delivery import DROPPED, FAILED, Alert, Losses, Lost, Route
 from opsverify.probes.links import State
 from opsverify.probes.monitoring import Delivered, Jobs, Rule, Scraped
@@ -294,43 +294,56 @@ def test_a_profile_may_name_other_alerts_that_always_fire_or_none() -> None:
 
 # Dashboards and traces
 
-TITLES = ("API", "Hosts", "Other")
-SOURCES = (Source("Prometheus", "prometheus", "OK"), Source("Logs", "elasticsearch", "OK"))
+LISTED = (Dashboard("API", "a"), Dashboard("Hosts", "h"), Dashboard("Other", "o"))
+DRAWN = (Drawn("API", ("prom", "Logs")), Drawn("Hosts", ()))
+SOURCES = (Source("Prometheus", "prometheus", "prom", "OK"), Source("Logs", "elasticsearch", "es", "OK"))
+BROKEN = Source("Traces", "jaeger", "t", "ERROR: refused")
+UNTOLD = Source("Traces", "jaeger", "t", "", "status 404")
+
+
+def dashboards(
+    listed: tuple[Dashboard, ...] = LISTED,
+    drawn: tuple[Drawn, ...] = DRAWN,
+    sources: tuple[Source, ...] = SOURCES,
+    required: tuple[str, ...] = ("API", "Hosts"),
+) -> list[Observation]:
+    return monitoring.dashboards_work(listed, drawn, sources, required, "bearer")
 
 
 @pytest.mark.parametrize(
-    ("titles", "sources", "good"),
+    ("changes", "good"),
     [
-        (TITLES, SOURCES, True),
-        (("API", "hosts"), SOURCES, False),
-        (("Hosts",), SOURCES, False),
-        (TITLES, (*SOURCES, Source("Traces", "jaeger", "ERROR: refused")), False),
-        (TITLES, (Source("Logs", "x", ""), *SOURCES), False),
-        (("Hosts",), (), False),  # a finding beats an error
-        (("Hosts",), (Source("Traces", "jaeger", "", "status 404"),), False),
-        (TITLES, (Source("Traces", "jaeger", "", "status 404"), Source("Logs", "x", "ERROR: refused")), False),
+        ({}, True),
+        ({"listed": (LISTED[0], Dashboard("hosts", "h"))}, False),
+        ({"listed": LISTED[1:]}, False),
+        ({"sources": (*SOURCES, BROKEN)}, False),
+        ({"sources": (Source("Logs", "x", "es", ""), SOURCES[0])}, False),
+        ({"sources": SOURCES[:1]}, False),  # the other one was deleted
+        ({"drawn": (Drawn("API", ("prom", "another")),)}, False),
+        ({"drawn": (Drawn("API", ("${DS_PROMETHEUS}",)),)}, False),
+        ({"listed": LISTED[1:], "sources": ()}, False),  # a finding beats an error
+        ({"listed": LISTED[1:], "sources": (*SOURCES, UNTOLD)}, False),
+        ({"sources": (*SOURCES, UNTOLD, BROKEN)}, False),
+        ({"listed": LISTED[1:], "drawn": (Drawn("Hosts", (), "status 403"),)}, False),
     ],
 )
-def test_dashboards_are_there_and_have_their_data(
-    titles: tuple[str, ...], sources: tuple[Source, ...], good: bool
-) -> None:
-    assert met(monitoring.dashboards_work(titles, sources, ["API", "Hosts"], "bearer")) is good
+def test_dashboards_are_there_and_have_their_data(changes: dict[str, Any], good: bool) -> None:
+    assert met(dashboards(**changes)) is good
 
 
 @pytest.mark.parametrize(
-    ("titles", "sources", "required", "said"),
+    ("changes", "said"),
     [
-        (TITLES, SOURCES, [], "the profile names no dashboards"),
-        ((), SOURCES, ["API"], "no dashboard is visible to this account"),
-        (TITLES, (), ["API"], "no data source is visible to this account"),
-        (TITLES, (*SOURCES, Source("Traces", "jaeger", "", "status 404")), ["API"], "its health cannot be told"),
+        ({"required": ()}, "the profile names no dashboards"),
+        ({"listed": ()}, r"no dashboard is visible to this account \(bearer\)"),
+        ({"sources": ()}, "no data source is visible to this account"),
+        ({"sources": (*SOURCES, UNTOLD)}, "its health cannot be told"),
+        ({"drawn": (Drawn("API", (), "status 403"),)}, "dashboard API cannot be read: status 403"),
     ],
 )
-def test_what_an_account_does_not_see_is_an_error(
-    titles: tuple[str, ...], sources: tuple[Source, ...], required: list[str], said: str
-) -> None:
+def test_what_an_account_does_not_see_is_an_error(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InsufficientFactsError, match=said):
-        monitoring.dashboards_work(titles, sources, required, "anonymous")
+        dashboards(**changes)
 
 
 @pytest.mark.parametrize(

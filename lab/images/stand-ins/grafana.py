@@ -47,6 +47,31 @@ def search(wanted: dict[str, list[str]]) -> list[dict[str, Any]]:
     return rows[(page - 1) * limit : page * limit]
 
 
+def dashboard(uid: str) -> dict[str, Any]:
+    """``/api/dashboards/uid/<uid>``: a panel with metrics, and one with the logs."""
+    title, folder = DASHBOARDS[uid]
+    panels = [
+        {
+            "id": number,
+            "type": panel,
+            "title": name,
+            "datasource": {"type": kind, "uid": source},
+            "targets": [{"refId": "A", "datasource": {"type": kind, "uid": source}}],
+        }
+        for number, (panel, source, (name, kind, *_)) in enumerate(
+            (panel, source, SOURCES[source]) for panel, source in (("timeseries", "prometheus"), ("logs", "logs"))
+        )
+    ]
+    builtin = {
+        "builtIn": 1,
+        "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+        "enable": True,
+        "type": "dashboard",
+    }
+    found = {"uid": uid, "title": title, "schemaVersion": 37, "panels": panels, "annotations": {"list": [builtin]}}
+    return {"meta": {"type": "db", "folderTitle": folder}, "dashboard": {**found, "templating": {"list": []}}}
+
+
 def sources() -> list[dict[str, Any]]:
     """``/api/datasources``."""
     return [
@@ -88,6 +113,8 @@ def told(asked: list[str], wanted: dict[str, list[str]]) -> Any:
     match asked:
         case ["search"]:
             return search(wanted)
+        case ["dashboards", "uid", uid] if uid in DASHBOARDS:
+            return dashboard(uid)
         case ["datasources"]:
             return sources()
         case ["datasources", "uid", uid, "health"] if uid in SOURCES:

@@ -1,9 +1,10 @@
-"""Facts from Grafana: the dashboards that an account sees, and what its data sources say of their health."""
+"""Facts from Grafana: the dashboards that an account sees, what they draw on, and the health of its data sources."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,46 +16,128 @@ PAGE = 1000  # dashboards in one answer: Grafana's own default
 MOST_PAGES = 10
 MOST_SOURCES = 200
 UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+BUILT_IN = ("grafana", "__expr__", "default")  # besides those like "-- Mixed --"
+VARIABLE = re.compile(r"\$\{?(\w{1,100})\b.*|\[\[(\w{1,100})\b.*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard as it is listed."""
+
+    title: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The data sources, each by its uid or name, that a dashboard names; ``untold`` says why that cannot be told."""
+
+    title: str
+    sources: tuple[str, ...]
+    untold: str = ""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data source: its name and kind, and its health: ``OK``, or what it says instead.
+    """A data source: its name, kind and uid, and its health: ``OK``, or what it says instead.
 
     ``untold`` says why its health cannot be told: it has no such check, or the account may not ask.
     """
 
     name: str
     kind: str
+    uid: str
     health: str
     untold: str = ""
 
 
-def titles(link: WebChannel) -> tuple[str, ...]:
-    """The titles of all dashboards that the account sees.
+def listed(link: WebChannel) -> tuple[Dashboard, ...]:
+    """All dashboards that the account sees.
 
     Raises:
         UnansweredError: Grafana does not answer as it should, or has more than `MOST_PAGES` pages of them.
     """
-    found: list[str] = []
+    found: list[Dashboard] = []
     for page in range(1, MOST_PAGES + 1):
-        told = parse_titles(_ask(link, "/api/search", {"type": "dash-db", "limit": str(PAGE), "page": str(page)}))
+        told = parse_listed(_ask(link, "/api/search", {"type": "dash-db", "limit": str(PAGE), "page": str(page)}))
         found += told
         if len(told) < PAGE:
-            return tuple(sorted(found))
+            return tuple(sorted(found, key=lambda each: (each.title, each.uid)))
     raise UnansweredError(f"link {link.target}: more than {MOST_PAGES * PAGE} dashboards")
 
 
-def parse_titles(text: str) -> tuple[str, ...]:
-    """The titles of /api/search; folders, which older versions list too when they are asked otherwise, are none.
+def parse_listed(text: str) -> tuple[Dashboard, ...]:
+    """The dashboards of /api/search; folders, which older versions list too when they are asked otherwise, are none.
 
     Raises:
         UnansweredError: it is no such answer.
     """
     try:
-        return tuple(_text(each["title"]) for each in _list(text) if _text(each["type"]) == "dash-db")
+        return tuple(
+            Dashboard(_text(each["title"]), _text(each["uid"]))
+            for each in _list(text)
+            if _text(each["type"]) == "dash-db"
+        )
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnansweredError(f"no list of dashboards: {error!r}"[:300]) from None
+
+
+def drawn(link: WebChannel, dashboards: Sequence[Dashboard]) -> tuple[Drawn, ...]:
+    """The data sources that each of these dashboards names.
+
+    Raises:
+        UnreachableError: Grafana answers no more.
+    """
+    return tuple(_drawn(link, each) for each in dashboards)
+
+
+def _drawn(link: WebChannel, dashboard: Dashboard) -> Drawn:
+    if not UID.fullmatch(dashboard.uid):
+        return Drawn(dashboard.title, (), f"a uid that none can have: {dashboard.uid!r}"[:200])
+    try:
+        return Drawn(dashboard.title, parse_drawn(_ask(link, f"/api/dashboards/uid/{dashboard.uid}", {})))
+    except UnreachableError:
+        raise
+    except UnansweredError as error:
+        return Drawn(dashboard.title, (), str(error))
+
+
+def parse_drawn(text: str) -> tuple[str, ...]:
+    """The data sources that the panels, queries, variables and annotations of a dashboard name.
+
+    Left out are those that Grafana has built in, the default one, and whatever a variable of the dashboard stands for.
+    A variable that it does not have is told as it is: nothing was put in its place when the dashboard was imported.
+
+    Raises:
+        UnansweredError: it is no dashboard.
+    """
+    try:
+        dashboard = json.loads(text)["dashboard"]
+        variables = {_text(each["name"]) for each in (dashboard.get("templating") or {}).get("list") or []}
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise UnansweredError(f"no dashboard: {error!r}"[:300]) from None
+    named = set()
+    for each in _named(dashboard):
+        variable = VARIABLE.fullmatch(each)
+        if variable is None or (variable[1] or variable[2]) not in variables:
+            named.add(each)
+    return tuple(sorted(named))
+
+
+def _named(dashboard: Any) -> Iterator[str]:
+    """Every data source that anything in a dashboard names, by uid or (before Grafana 8.3) by name."""
+    waiting = [dashboard]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, list):
+            waiting += here
+        elif isinstance(here, dict):
+            waiting += here.values()
+            told = here.get("datasource")
+            if isinstance(told, dict):
+                told = None if told.get("type") == "__expr__" else told.get("uid")
+            if isinstance(told, str) and told and told not in BUILT_IN and not told.startswith("-- "):
+                yield told
 
 
 def sources(link: WebChannel) -> tuple[Source, ...]:
@@ -92,8 +175,8 @@ def _source(link: WebChannel, name: str, kind: str, uid: str) -> Source:
     except UnreachableError:
         raise
     except UnansweredError as error:
-        return Source(name, kind, "", str(error))
-    return Source(name, kind, *parse_health(answer.status, answer.text))
+        return Source(name, kind, uid, "", str(error))
+    return Source(name, kind, uid, *parse_health(answer.status, answer.text))
 
 
 def parse_health(status: int, text: str) -> tuple[str, str]:

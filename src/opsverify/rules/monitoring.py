@@ -9,7 +9,7 @@ from datetime import datetime
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, aged, holds, none_of, within
 from opsverify.probes import Attempt
-from opsverify.probes.dashboards import Source
+from opsverify.probes.dashboards import Dashboard, Drawn, Source
 from opsverify.probes.delivery import FAILED, Alert, Losses, Route
 from opsverify.probes.links import State
 from opsverify.probes.monitoring import LOOKED_BACK, Delivered, Jobs, Rule, Scraped
@@ -220,23 +220,38 @@ def _of_another(labels: Mapping[str, str], marks: Mapping[str, str]) -> str:
 
 
 def dashboards_work(
-    titles: Sequence[str], sources: Sequence[Source], required: Sequence[str], account: str
+    dashboards: Sequence[Dashboard],
+    drawn: Sequence[Drawn],
+    sources: Sequence[Source],
+    required: Sequence[str],
+    account: str,
 ) -> list[Observation]:
-    """The dashboards that are required are there, and every data source is healthy.
+    """The dashboards that are required are there, what they draw on is there, and every data source is healthy.
 
     Raises:
         InsufficientFactsError: the profile requires none; the account sees none, so it may lack the right to; or
-            nothing speaks against it, but a data source cannot tell its health.
+            nothing speaks against it, but a dashboard cannot be read, or a data source cannot tell its health.
     """
     if not required:
         raise InsufficientFactsError("the profile names no dashboards that have to be there")
-    if not titles:
+    if not dashboards:
         raise InsufficientFactsError(f"no dashboard is visible to this account ({account})")
+    titles = {each.title for each in dashboards}
     seen = [
-        holds(f"dashboard {each}", "there" if each in titles else f"not among {len(titles)}", "there", each in titles)
+        holds(
+            f"dashboard {each}", "there" if each in titles else f"not among {len(dashboards)}", "there", each in titles
+        )
         for each in required
     ]
     lacking = [] if sources else [f"no data source is visible to this account ({account})"]
+    known = {name for each in sources for name in (each.uid, each.name)}
+    for each in drawn:
+        if each.untold:
+            lacking.append(f"dashboard {each.title} cannot be read: {each.untold}")
+        elif sources:
+            gone = [name for name in each.sources if name not in known]
+            name = f"data sources of dashboard {each.title} that are not there"
+            seen.append(none_of(name, gone, seen=len(each.sources), of="that it names"))
     for source in sources:
         name = f"data source {source.name} ({source.kind})"
         if source.untold:

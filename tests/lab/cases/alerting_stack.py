@@ -21,14 +21,15 @@ PLACEHOLDER = '  - name: placeholder\n    webhook_configs: [{ url: "http://stand
 DEVIATION = "abs(pool_price - oracle_price) / oracle_price > 0.05"
 # Every series of `up` gets the same labels, which Prometheus finds out only when it evaluates.
 FAILING = 'label_replace(label_replace(up, "instance", "x", "", ""), "job", "x", "", "") > 0.06'
-DASHBOARDS = ("TokenSwap API", "TokenSwap trading", "Hosts and containers")
+UIDS = {"TokenSwap API": "tokenswap-api", "TokenSwap trading": "tokenswap-trading", "Hosts and containers": "hosts"}
+DASHBOARDS = tuple(UIDS)
 REFUSED = {"message": 'Post "http://prometheus:9090/api/v1/query": connect: connection refused', "status": "ERROR"}
 
 
 def dashboards(*titles: str, folder: str = "TokenSwap") -> AbstractContextManager[Any]:
     """Grafana has these dashboards."""
     rows = [
-        {"id": number, "uid": f"d{number}", "title": title, "type": "dash-db", "folderTitle": folder, "tags": []}
+        {"id": number, "uid": UIDS.get(title, f"d{number}"), "title": title, "type": "dash-db", "folderTitle": folder}
         for number, title in enumerate(titles)
     ]
     return faults.stand_in("grafana", "/api/search", body=rows)
@@ -88,6 +89,14 @@ FAULTS = [
     Fault(
         "a data source is broken",
         lambda: faults.stand_in("grafana", "/api/datasources/uid/prometheus/health", status=400, body=REFUSED),
+        {"MON-DASH-01-grafana": "fail"},
+        lane="links",
+    ),
+    Fault(
+        "a data source that dashboards name was deleted",
+        lambda: faults.stand_in(
+            "grafana", "/api/datasources", body=[{"id": 2, "uid": "logs", "name": "Logs", "type": "elasticsearch"}]
+        ),
         {"MON-DASH-01-grafana": "fail"},
         lane="links",
     ),
