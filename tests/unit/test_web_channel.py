@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from opsverify import targets
 from opsverify.channels.base import LONGEST_ANSWER
 from opsverify.channels.web import WebChannel
-from opsverify.errors import RefusedError, UnansweredError, UnreachableError
+from opsverify.errors import RefusedError, UnansweredError, UnreachableError, UsageError
+from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
 
 Serve = Callable[..., int]
@@ -87,6 +89,41 @@ def test_question_and_answer_are_in_the_transcript(
     assert exchange["question"] == {"GET": f"http://127.0.0.1:{port}/api/v1/query", "params": {"query": "up"}}
     assert exchange["answer"]["status"] == 200
     assert "hunter22" not in str(exchange)
+
+
+def test_a_token_goes_with_every_question_and_into_no_record(web_server: Serve, tmp_path: Path) -> None:
+    heard = []
+
+    def handle(request: BaseHTTPRequestHandler) -> None:  # says what it heard, as a server that is being debugged
+        heard.append(request.headers["Authorization"])
+        request.send_response(401)
+        request.send_header("X-Heard", heard[-1])
+        request.send_header("Content-Length", str(len(heard[-1])))
+        request.end_headers()
+        request.wfile.write(heard[-1].encode())
+
+    redactor = Redactor()
+    redactor.add("glsa_0123456789")
+    transcript = Transcript(tmp_path / "transcript.jsonl", redactor, "")
+    spec = targets.Endpoint(name="grafana", url=f"http://127.0.0.1:{web_server(handle)}")
+    channel = WebChannel(spec, tmp_path, transcript, token=SecretStr("glsa_0123456789"))
+    channel.get("/api/search")
+    channel.page()
+    channel.close()
+    record = (tmp_path / "transcript.jsonl").read_text(encoding="utf-8")
+    assert heard == ["Bearer glsa_0123456789"] * 2
+    assert record.count("[redacted]") == 4
+    assert "glsa_" not in record
+
+
+@pytest.mark.parametrize("token", ["glsa_01\nglsa_02", "glsa 01", "glsa_é", "glsa_\u20ac", "glsa_\0"])
+def test_a_token_that_no_header_can_carry_is_told_of_without_it(
+    transcript: Transcript, tmp_path: Path, token: str
+) -> None:
+    spec = targets.Endpoint(name="grafana", url="http://127.0.0.1:1")
+    with pytest.raises(UsageError, match=r"^grafana: the token has characters") as told:
+        WebChannel(spec, tmp_path, transcript, token=SecretStr(token))
+    assert "glsa" not in str(told.value)
 
 
 def test_the_path_of_the_url_goes_before_that_of_the_question(web_server: Serve, channel: Open) -> None:

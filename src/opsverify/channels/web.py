@@ -23,13 +23,14 @@ from requests.adapters import HTTPAdapter
 
 from opsverify import __version__, targets
 from opsverify.channels.base import LONGEST_ANSWER, Channel
-from opsverify.errors import UnansweredError, UnreachableError
+from opsverify.errors import UnansweredError, UnreachableError, UsageError
 from opsverify.transcript import Transcript
 
 # Paths that change a monitoring server, or stop it, even when asked with GET by mistake of a proxy.
 DENIED = re.compile(r"(^|/)-/(?!(ready|healthy)$)|/api/v\d+/admin(/|$)|/api/v\d+/(write|otlp)(/|$)")
 
 
+TOKEN = re.compile(r"[!-~]+")
 MOST_REDIRECTS = 5
 PORTS = {"http": 80, "https": 443}
 
@@ -74,6 +75,9 @@ class WebChannel(Channel):
     """Questions to one HTTP server. Nothing but GET exists here, and no redirect is followed to another host.
 
     ``token`` goes with every question, as a bearer's.
+
+    Raises:
+        UsageError: it is one that no header can carry, as of a file with two lines.
     """
 
     kind = "web"
@@ -92,6 +96,10 @@ class WebChannel(Channel):
         self._session.trust_env = False
         self._session.headers.update({"User-Agent": f"opsverify/{__version__}"})
         if token is not None:
+            if not TOKEN.fullmatch(token.get_secret_value()):
+                raise UsageError(
+                    f"{endpoint.name}: the token has characters that none has: spaces, lines, other than ASCII"
+                )
             self._session.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
         if endpoint.connect:
             self._session.headers["Host"] = url.netloc
