@@ -61,6 +61,17 @@ def about(subject: str) -> Iterator[None]:
         raise type(error)(f"{subject}: {error}") from None
 
 
+def text_of(value: object) -> str:
+    """A value of JSON or YAML that has to be a text.
+
+    Raises:
+        TypeError: it is none; it says of which type it is, not what it is, which in YAML may be without end.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"no text, but a {type(value).__name__}")
+    return value
+
+
 def raw_output(host: Host, command: str, *arguments: str, timeout_s: float | None = None) -> bytes:
     """The output of a question that must succeed, within the host's bound or within ``timeout_s``.
 

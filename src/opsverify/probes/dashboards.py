@@ -10,7 +10,7 @@ from typing import Any
 
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError, UnreachableError
-from opsverify.probes import about
+from opsverify.probes import about, text_of
 
 PAGE = 1000  # dashboards in one answer: Grafana's own default
 MOST_PAGES = 10
@@ -74,9 +74,9 @@ def parse_listed(text: str) -> tuple[Dashboard, ...]:
     """
     try:
         return tuple(
-            Dashboard(_text(each["title"]), _text(each["uid"]))
+            Dashboard(text_of(each["title"]), text_of(each["uid"]))
             for each in _list(text)
-            if _text(each["type"]) == "dash-db"
+            if text_of(each["type"]) == "dash-db"
         )
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnansweredError(f"no list of dashboards: {error!r}"[:300]) from None
@@ -113,7 +113,7 @@ def parse_drawn(text: str) -> tuple[str, ...]:
     """
     try:
         dashboard = json.loads(text)["dashboard"]
-        variables = {_text(each["name"]) for each in (dashboard.get("templating") or {}).get("list") or []}
+        variables = {text_of(each["name"]) for each in (dashboard.get("templating") or {}).get("list") or []}
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UnansweredError(f"no dashboard: {error!r}"[:300]) from None
     named = set()
@@ -160,7 +160,7 @@ def parse_sources(text: str) -> tuple[tuple[str, str, str], ...]:
         UnansweredError: it is no such answer, or an uid is not of the form that Grafana allows.
     """
     try:
-        found = tuple((_text(each["name"]), _text(each["type"]), _text(each["uid"])) for each in _list(text))
+        found = tuple((text_of(each["name"]), text_of(each["type"]), text_of(each["uid"])) for each in _list(text))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnansweredError(f"no list of data sources: {error!r}"[:300]) from None
     for name, _, uid in found:
@@ -215,9 +215,3 @@ def _list(text: str) -> list[Any]:
     if not isinstance(told, list):
         raise TypeError("no list")
     return told
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"no text: {value!r}"[:100])
-    return value

@@ -14,7 +14,7 @@ import yaml
 
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
-from opsverify.probes import Attempt, about, attempt
+from opsverify.probes import Attempt, about, attempt, text_of
 from opsverify.probes.alert_rules import external_labels
 from opsverify.probes.collection import Coverage, coverage
 from opsverify.probes.monitoring import api
@@ -144,7 +144,7 @@ def parse_routes(text: str) -> tuple[Route, ...]:
         raise UnansweredError(f"a configuration of {len(text)} characters, more than {LONGEST_CONFIG}")
     try:
         config = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  knows texts, lists and tables, nothing else
-        integrations = {_text(each["name"]): _integrations(each) for each in config["receivers"]}
+        integrations = {text_of(each["name"]): _integrations(each) for each in config["receivers"]}
         return tuple(Route(name, receiver, integrations.get(receiver, ())) for name, receiver in _walk(config["route"]))
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UnansweredError(f"no configuration with route and receivers: {error!r}"[:300]) from None
@@ -156,7 +156,7 @@ def _walk(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     told = 0
     while waiting:
         route, name, above = waiting.pop(0)
-        receiver = _text(route.get("receiver") or above)
+        receiver = text_of(route.get("receiver") or above)
         if not receiver:
             raise ValueError("the root names no receiver")
         yield name, receiver
@@ -169,9 +169,9 @@ def _walk(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _matched(route: Mapping[str, Any]) -> str:
     """What a route matches, as a person reads it: in the form since 0.22, or in those before it."""
-    told = [_text(each) for each in route.get("matchers") or []]
+    told = [text_of(each) for each in route.get("matchers") or []]
     for key, relation in (("match", "="), ("match_re", "=~")):
-        told += [f'{name}{relation}"{_text(value)}"' for name, value in (route.get(key) or {}).items()]
+        told += [f'{name}{relation}"{text_of(value)}"' for name, value in (route.get(key) or {}).items()]
     return f"route {', '.join(told)[:200] or 'of all'}"
 
 
@@ -179,12 +179,6 @@ def _integrations(receiver: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         key.removesuffix("_configs") for key, value in receiver.items() if key.endswith("_configs") and list(value)
     )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"no text, but a {type(value).__name__}")  # not what it is: in YAML that may be without end
-    return value
 
 
 def losses(prometheus: WebChannel, seconds: float) -> Attempt[Losses]:
@@ -226,7 +220,7 @@ def parse_matrix(text: str) -> tuple[Series, ...]:
             raise ValueError("no range of samples")
         return tuple(
             Series(
-                (_text(each["metric"].get("job", "")), _text(each["metric"].get("instance", ""))),
+                (text_of(each["metric"].get("job", "")), text_of(each["metric"].get("instance", ""))),
                 tuple((float(at), float(value)) for at, value in each["values"]),
             )
             for each in answer["data"]["result"]
@@ -300,9 +294,9 @@ def parse_alerts(text: str) -> tuple[Alert, ...]:
             raise TypeError("no list")
         return tuple(
             Alert(
-                labels={_text(name): _text(value) for name, value in each["labels"].items()},
-                state=_text(each["status"]["state"]),
-                receivers=tuple(_text(receiver["name"]) for receiver in each["receivers"]),
+                labels={text_of(name): text_of(value) for name, value in each["labels"].items()},
+                state=text_of(each["status"]["state"]),
+                receivers=tuple(text_of(receiver["name"]) for receiver in each["receivers"]),
             )
             for each in told
         )

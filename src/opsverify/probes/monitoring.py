@@ -12,7 +12,7 @@ from typing import Any
 
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
-from opsverify.probes import Attempt, about, attempt
+from opsverify.probes import Attempt, about, attempt, text_of
 from opsverify.probes.collection import parse_duration
 from opsverify.probes.links import HTML, State
 from opsverify.probes.series import Sample, query
@@ -212,12 +212,12 @@ def parse_active(text: str) -> tuple[Scraped, ...]:
 
 
 def _target(told: Mapping[str, Any]) -> Scraped:
-    labels = {_text(name): _text(value) for name, value in told["labels"].items()}
+    labels = {text_of(name): text_of(value) for name, value in told["labels"].items()}
     missing = {"job", "instance"} - labels.keys()
     if missing:
         raise ValueError(f"a target has no {' and no '.join(sorted(missing))}")
-    health = _text(told["health"])
-    return Scraped(labels, parse_duration(told["scrapeInterval"]), health, _text(told.get("lastError") or ""))
+    health = text_of(told["health"])
+    return Scraped(labels, parse_duration(told["scrapeInterval"]), health, text_of(told.get("lastError") or ""))
 
 
 def rules(prometheus: WebChannel) -> tuple[Rule, ...]:
@@ -283,7 +283,7 @@ def parse_rules(text: str, now: datetime) -> tuple[Rule, ...]:
         if told.get("groupNextToken"):
             raise ValueError("only some of the groups are told")
         return tuple(
-            _rule(rule, _text(group["name"]), _interval(group["interval"]), now)
+            _rule(rule, text_of(group["name"]), _interval(group["interval"]), now)
             for group in told["groups"]
             for rule in group["rules"]
         )
@@ -296,13 +296,13 @@ def _rule(told: Mapping[str, Any], group: str, interval: float, now: datetime) -
     if kind not in ("alerting", "recording"):
         raise ValueError(f"a rule of type {kind!r}")
     return Rule(
-        name=_text(told["name"]),
+        name=text_of(told["name"]),
         group=group,
         alerting=kind == "alerting",
         interval=interval,
-        health=_text(told["health"]),
-        error=_text(told.get("lastError") or ""),
-        age=_age(_text(told["lastEvaluation"]), now),
+        health=text_of(told["health"]),
+        error=text_of(told.get("lastError") or ""),
+        age=_age(text_of(told["lastEvaluation"]), now),
     )
 
 
@@ -320,12 +320,6 @@ def _interval(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"no interval: {value!r}")
     return float(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"no text: {value!r}")
-    return value
 
 
 def api(prometheus: WebChannel, path: str, parameters: dict[str, str]) -> str:
