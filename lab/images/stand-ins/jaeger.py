@@ -54,6 +54,6 @@ def answer(path: str) -> tuple[int, Any]:
     if "service" not in asked:
         return 400, {**shape, "errors": [{"code": 400, "msg": "parameter 'service' is required"}]}
     two_days_ago = (time.time() - 2 * 86400) * 1_000_000
-    young = [each for each in TRACES if each["spans"][0]["startTime"] > two_days_ago]
+    young = [each for each in tuple(TRACES) if each["spans"][0]["startTime"] > two_days_ago]
     found = young[-int(asked.get("limit", ["100"])[0]) :] if asked["service"] == [SERVICE] else []
     return 200, {**shape, "data": found[::-1]}
