@@ -55,6 +55,8 @@ def test_an_empty_vector_is_empty() -> None:
         '{"status": "success", "data": {"resultType": "vector", "result": [{}]}}',
         '{"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": []}]}}',
         '{"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "x"]}]}}',
+        vector(({"job": ["x"]}, "1")),  # type: ignore[dict-item]
+        vector(([["job", 1]], "1")),  # type: ignore[arg-type]
         vector(({}, 10**400)),
         "[" * 100_000,
     ],

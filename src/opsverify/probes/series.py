@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from opsverify.channels.web import WebChannel
 from opsverify.days import DAY
 from opsverify.errors import UnansweredError
-from opsverify.probes import about
+from opsverify.probes import about, text_of
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,11 @@ def parse_vector(text: str) -> tuple[Sample, ...]:
         answer = json.loads(text)
         if answer["status"] != "success" or answer["data"]["resultType"] != "vector":
             raise UnansweredError(f"no instant vector in the answer: {text[:200]!r}")
-        return tuple(Sample(dict(each["metric"]), float(each["value"][1])) for each in answer["data"]["result"])
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError, RecursionError):
+        return tuple(
+            Sample({text_of(name): text_of(value) for name, value in each["metric"].items()}, float(each["value"][1]))
+            for each in answer["data"]["result"]
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError, RecursionError):
         raise UnansweredError(f"the answer is not understood: {text[:200]!r}") from None
 
 
