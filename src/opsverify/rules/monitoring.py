@@ -166,7 +166,7 @@ def alerts_delivered(
         _nothing_lost(losses.value, limits, missing, seen, lacking)
         counting = len({each.instance for each in losses.value.coverage if each.metric == FAILED and each.samples})
         active = len(set(alertmanagers.value or ()))
-        if counting < active:  # of one that is not scraped, nobody knows what it failed to send
+        if 0 < counting < active:  # of one that is not scraped, nobody knows what it failed to send
             lack(f"counters of {active} Alertmanagers", f"of {counting} alone", missing, seen, lacking)
     for name in map(str, limits.always_firing.values):
         if alerts.value is None or marks.value is None:
