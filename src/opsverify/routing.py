@@ -6,6 +6,8 @@ Pure. It follows Alertmanager's dispatch/route.go and inhibit/inhibit.go, and th
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,16 +20,55 @@ from opsverify.errors import UnansweredError
 ALL = "..."  # group_by: [...] puts every alert into a group of its own
 DEFAULT_WAIT_S, DEFAULT_REPEAT_S = 30.0, 4 * 3600.0
 UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+MOST_ROUTES, LONGEST_CONFIGURATION = 2000, 1024 * 1024  # characters
+# Names without quotes are of any characters since Alertmanager 0.27, but for those that its syntax needs.
 MATCHER = re.compile(
-    r'\s*(?:"(?P<quoted_name>(?:[^"\\]|\\.)*)"|(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*))\s*(?P<operator>=~|!~|!=|=)'
-    r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^,"]*?))\s*(?:,|$)',
+    r'\s*+(?:"(?P<quoted_name>(?:[^"\\]|\\.)*+)"|(?P<name>[^\s{}!=~,\\"\'`]+))\s*+(?P<operator>=~|!~|!=|=)'
+    r'\s*+(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"\s*+|(?P<bare>[^,"]*+))(?:,|$)',
     re.DOTALL,
 )
 ESCAPED = {"n": "\n", '"': '"', "\\": "\\"}
 # What Go's regular expressions know and Python's read otherwise without a word.
 UNLIKE_PYTHON = re.compile(r"\[\[:|\\[pPQEzC]")
+# Go's take a time that grows with the text; Python's grow with a power of it for every repetition, and without bound
+# for one around another. Whoever may silence alerts may write them.
+ONE_CHARACTER = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]", re.DOTALL)
+GROUP = re.compile(r"\((?:\?[a-zA-Z]*:|\?P?<\w+>)?([^()]*)\)([*+?{]?)")
+VARIES = re.compile(r"[*+?{|]")
+MOST_REPETITIONS = 4
 
 Labels = Mapping[str, str]
+
+
+@functools.lru_cache(maxsize=1000)
+def expression(text: str) -> re.Pattern[str]:
+    """A regular expression of Go's, which is matched against the whole of a value.
+
+    Raises:
+        UnansweredError: it is none, Python reads it otherwise, or it could take for ever.
+    """
+    if UNLIKE_PYTHON.search(text):
+        raise UnansweredError(f"the expression {text[:200]!r} is not understood")
+    try:
+        found = re.compile(text, re.ASCII)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UnansweredError(f"the expression {text[:200]!r} is not understood: {error}") from None
+    if _could_take_for_ever(text):
+        raise UnansweredError(f"the expression {text[:200]!r} has repetitions within others, or too many of them")
+    return found
+
+
+def _could_take_for_ever(text: str) -> bool:
+    plain = ONE_CHARACTER.sub("a", text)
+    parts = [plain] if "(" in plain else plain.split("|")
+    if max(sum(map(each.count, "*+{")) for each in parts) > MOST_REPETITIONS:
+        return True
+    while group := GROUP.search(plain):
+        varies = VARIES.search(group[1])
+        if varies and group[2] in ("*", "+", "{"):
+            return True
+        plain = plain[: group.start()] + ("a|" if varies else "a") + group[2] + plain[group.end() :]
+    return plain.count("?") > 2 * MOST_REPETITIONS
 
 
 @dataclass(frozen=True)
@@ -40,17 +81,12 @@ class Matcher:
 
     def __post_init__(self) -> None:
         if "~" in self.operator:
-            try:
-                if UNLIKE_PYTHON.search(self.value):
-                    raise UnansweredError(f"the matcher {self} uses an expression that is not understood")
-                re.compile(self.value, re.ASCII)
-            except re.error as error:
-                raise UnansweredError(f"the matcher {self} is no expression that is understood: {error}") from None
+            expression(self.value)
 
     def matches(self, labels: Labels) -> bool:
         """Tell whether an alert with these labels meets it."""
         value = labels.get(self.label, "")
-        found = bool(re.compile(self.value, re.ASCII).fullmatch(value)) if "~" in self.operator else value == self.value
+        found = bool(expression(self.value).fullmatch(value)) if "~" in self.operator else value == self.value
         return found != self.operator.startswith("!")
 
     def __str__(self) -> str:
@@ -141,12 +177,13 @@ def parse(text: str) -> Configuration:
     Raises:
         UnansweredError: it is not understood.
     """
+    if len(text) > LONGEST_CONFIGURATION:
+        raise UnansweredError(f"a configuration of {len(text)} characters, more than {LONGEST_CONFIGURATION}")
     try:
-        found = yaml.safe_load(text)
+        found = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  knows texts, lists and tables, nothing else
         top = _mapping(found, "the configuration")
-        root = {"group_wait": "30s", "repeat_interval": "4h", **_mapping(top.get("route"), "route")}
         return Configuration(
-            _route(root, None),
+            _route(_mapping(top.get("route"), "route"), None, itertools.count(1)),
             {str(each["name"]): _integrations(each) for each in _listed(top, "receivers")},
             tuple(_inhibition(_mapping(each, "inhibit_rules")) for each in _listed(top, "inhibit_rules")),
         )
@@ -154,7 +191,9 @@ def parse(text: str) -> Configuration:
         raise UnansweredError(f"the configuration of Alertmanager is not understood: {error}") from None
 
 
-def _route(told: Mapping[str, Any], parent: Route | None) -> Route:
+def _route(told: Mapping[str, Any], parent: Route | None, counted: Iterator[int]) -> Route:
+    if next(counted) > MOST_ROUTES:  # an alias in YAML may stand for thousands
+        raise UnansweredError(f"the configuration of Alertmanager has more than {MOST_ROUTES} routes")
     groups = tuple(map(str, _listed(told, "group_by")))
     receiver = told.get("receiver") or (parent and parent.receiver)
     if not isinstance(receiver, str):
@@ -162,14 +201,14 @@ def _route(told: Mapping[str, Any], parent: Route | None) -> Route:
     here = Route(
         receiver=receiver,
         matchers=_matchers(told, ""),
-        goes_on=told.get("continue") is True,
+        goes_on=_yes(told, "continue"),
         group_by=groups or (parent.group_by if parent else ()),
         group_wait_s=_seconds(told.get("group_wait"), parent.group_wait_s if parent else DEFAULT_WAIT_S),
         repeat_s=_seconds(told.get("repeat_interval"), parent.repeat_s if parent else DEFAULT_REPEAT_S),
         muted=tuple(str(each) for key in ("mute", "active") for each in _listed(told, f"{key}_time_intervals")),
         routes=(),
     )
-    below = tuple(_route(_mapping(each, "routes"), here) for each in _listed(told, "routes"))
+    below = tuple(_route(_mapping(each, "routes"), here, counted) for each in _listed(told, "routes"))
     return Route(**{**here.__dict__, "routes": below})
 
 
@@ -203,7 +242,7 @@ def matchers(text: str) -> tuple[Matcher, ...]:
         if one is None:
             raise UnansweredError(f"the matcher {text!r} is not understood")
         name = one["name"] or _unescaped(one["quoted_name"])
-        value = one["bare"] if one["quoted"] is None else _unescaped(one["quoted"])
+        value = one["bare"].rstrip() if one["quoted"] is None else _unescaped(one["quoted"])
         found.append(Matcher(name, one["operator"], value))
         at = one.end()
     return tuple(found)
@@ -219,7 +258,14 @@ def _integrations(receiver: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _seconds(told: object, inherited: float) -> float:
-    return inherited if told is None else seconds(str(told))
+    return seconds(str(told)) if told else inherited
+
+
+def _yes(told: Mapping[str, Any], key: str) -> bool:
+    found = told.get(key) or "false"
+    if found not in ("true", "false"):  # which is how Alertmanager writes them
+        raise UnansweredError(f"the configuration of Alertmanager is not understood: {key}: {found!r}")
+    return bool(found == "true")
 
 
 def seconds(text: str) -> float:
@@ -244,7 +290,7 @@ def _mapping(found: object, name: str) -> Mapping[str, Any]:
 
 def _listed(told: Mapping[str, Any], key: str) -> list[Any]:
     found = told.get(key)
-    if found is None:
+    if found in (None, "", "null"):
         return []
     if not isinstance(found, list):
         raise UnansweredError(f"the configuration of Alertmanager is not understood: {key} is no list")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +109,53 @@ def test_a_configuration_that_is_not_understood_is_an_error(text: str) -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     assert routing.seconds(text) == seconds
+
+
+@pytest.mark.parametrize(("name", "text"), [("service.name", "service.name=x"), ("服务", '{服务="x"}')])
+def test_names_of_labels_are_of_any_characters(name: str, text: str) -> None:
+    """As Alertmanager writes them since 0.27."""
+    assert routing.matchers(text) == (Matcher(name, "=", "x"),)
+
+
+@pytest.mark.parametrize("text", ["a=" + " " * 100_000 + '"', '"' * 50_001, "a=" + "\\" * 100_000])
+def test_a_long_matcher_takes_no_long_time(text: str) -> None:
+    began = time.monotonic()
+    with contextlib.suppress(UnansweredError):
+        routing.matchers(text)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("text", ["(a+)+", "(a|aa)*", "((a?){30}b)", "((a|b)c)+", ".*.*.*.*.*", "(?:x*)*", "a?" * 30])
+def test_an_expression_that_could_take_for_ever_is_refused(text: str) -> None:
+    """Alertmanager takes them, for Go's expressions are of another kind; Python's would not come back."""
+    with pytest.raises(UnansweredError):
+        Matcher("a", "=~", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a|b|c",
+        "pg-[0-9]+",
+        "(foo|bar).*",
+        ".*(a|b).*",
+        "(node|db)-[a-z*+?]{2,3}(-new)?",
+        "a.*|b.*|c.*|d.*|e.*",
+        r"(\(\+)+",
+    ],
+)
+def test_usual_expressions_are_understood(text: str) -> None:
+    Matcher("a", "=~", text)
+
+
+def test_a_configuration_without_end_is_refused() -> None:
+    below = "".join(f"l{at}: &l{at} {{routes: [{', '.join([f'*l{at - 1}'] * 9)}]}}\n" for at in range(1, 9))
+    with pytest.raises(UnansweredError, match="more than 2000 routes"):
+        routing.parse(f"l0: &l0 {{receiver: a}}\n{below}route: {{receiver: a, routes: [*l8]}}")
+
+
+def test_whether_an_alert_goes_on_is_told_in_one_way() -> None:
+    told = "route: {{receiver: a, routes: [{{continue: {}, receiver: b}}]}}"
+    assert [routing.parse(told.format(each)).route.routes[0].goes_on for each in ("true", "false")] == [True, False]
+    with pytest.raises(UnansweredError, match="continue"):
+        routing.parse(told.format("y"))
