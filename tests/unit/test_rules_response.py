@@ -37,6 +37,7 @@ def limits(seconds: float) -> Limits:
             Limit("history_hours", "at_least", 96, "hours", "default"),
             Limit("history_coverage", "at_least", 0.9, "ratio", "default"),
             Limit("record_days", "at_least", 90, "days", "default"),
+            Limit("ahead_days", "at_most", 14, "days", "default"),
         ],
     )
 
@@ -55,7 +56,13 @@ def silence(name: str, minutes: float, lasts: float = 120) -> Silence:
 
 
 def incident(
-    minutes: float, acked: float | None, *, ended: float | None = None, severity: Severity = "critical", **labels: str
+    minutes: float,
+    acked: float | None,
+    *,
+    ended: float | None = None,
+    severity: Severity = "critical",
+    by: str = "Mara",
+    **labels: str,
 ) -> Incident:
     """A record of so many minutes ago; acknowledged and ended so many minutes later."""
     start = ago(minutes=minutes)
@@ -66,7 +73,7 @@ def incident(
         labels=labels,
         started=start,
         ended=None if ended is None else start + timedelta(minutes=ended),
-        acknowledged=None if acked is None else Acknowledgement(by="Mara", at=start + timedelta(minutes=acked)),
+        acknowledged=None if acked is None else Acknowledgement(by=by, at=start + timedelta(minutes=acked)),
     )
 
 
@@ -83,7 +90,7 @@ def findings(severity: Severity = "critical", **facts: Any) -> list[str]:
         known.get("groups", GROUPS),
         CONFIGURATION,
         {"cluster": "lab"},
-        Alerts(tuple(known["firing"]), NOW),
+        Alerts(tuple(known["firing"]), known.get("moment", NOW)),
         known["silences"],
         known["past"],
         known["remembered"],
@@ -94,6 +101,9 @@ def findings(severity: Severity = "critical", **facts: Any) -> list[str]:
     return [each.name for each in unmet(observations)]
 
 
+# Nobody has to renew it, and it covers what has no name yet.
+EVERYTHING = Silence("0", "Mara", (Matcher("alertname", "=~", ".+"),), ago(days=1), NOW + timedelta(days=2000))
+
 CRITICAL: list[tuple[str, dict[str, Any], int]] = [
     ("nothing fires", {}, 0),
     ("young", {"firing": [alert(DOWN, 4.9)]}, 0),
@@ -102,7 +112,31 @@ CRITICAL: list[tuple[str, dict[str, Any], int]] = [
     ("a warning is another matter", {"firing": [alert(SLOW, 60)]}, 0),
     ("silenced in time, still firing", {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 57)]}, 0),
     ("silenced in time, the silence over", {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 57, 10)]}, 0),
-    ("silenced before", {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 90, 60)]}, 0),
+    ("silenced before", {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 90)]}, 0),
+    ("silenced before, until just now", {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 90, 86)]}, 0),
+    (
+        "silenced before, and then heard by nobody",
+        {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 90, 60)]},
+        1,
+    ),
+    (
+        "silenced before, and answered when that ended",
+        {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 90, 60), silence("Down", 27)]},
+        0,
+    ),
+    (
+        "silenced before, twice",
+        {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 70, 200), silence("Down", 90, 60)]},
+        0,
+    ),
+    ("past, silenced before", {"past": [episode(DOWN, 600, 60)], "silences": [silence("Down", 700, 200)]}, 0),
+    (
+        "past, outlasted its silence",
+        {"past": [episode(DOWN, 600, 60)], "silences": [silence("Down", 700, 110)]},
+        1,
+    ),
+    ("everything silenced for years", {"firing": [alert(DOWN, 60)], "silences": [EVERYTHING]}, 1),
+    ("everything silenced for years, in the past", {"past": [episode(DOWN, 600, 60)], "silences": [EVERYTHING]}, 1),
     ("silenced late", {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 54)]}, 1),
     ("silence over before it began", {"firing": [alert(DOWN, 60)], "silences": [silence("Down", 90, 20)]}, 1),
     ("silence to come", {"firing": [alert(DOWN, 6)], "silences": [silence("Down", -5)]}, 1),
@@ -116,6 +150,12 @@ CRITICAL: list[tuple[str, dict[str, Any], int]] = [
     ("record of what went away", {"incidents": [incident(90, None, ended=4)]}, 0),
     ("record of an answer before", {"incidents": [incident(90, -6)]}, 1),
     ("record of an answer to come", {"incidents": [incident(2, 9)]}, 2),
+    (
+        "record of another time, never closed",
+        {"past": [episode(DOWN, 600, 60)], "incidents": [incident(15 * 1440, 4)]},
+        1,
+    ),
+    ("answered by nobody", {"incidents": [incident(90, 3, by="TBD")]}, 1),
     ("old record", {"incidents": [incident(91 * 1440, 50, ended=60)]}, 0),
     ("past, unanswered", {"past": [episode(DOWN, 600, 6)]}, 1),
     ("past, gone in time", {"past": [episode(DOWN, 600, 4)]}, 0),
@@ -146,6 +186,11 @@ WARNING: list[tuple[str, dict[str, Any], int]] = [
         "held back only after the limit",
         {"firing": [alert(SLOW, 60, "Down"), alert(DOWN, 20)], "silences": [silence("Down", 18)]},
         1,
+    ),
+    (
+        "held back by one that was silenced before",
+        {"firing": [alert(SLOW, 60, "Down"), alert(DOWN, 60)], "silences": [silence("Down", 90)]},
+        0,
     ),
     ("held back by one that is gone", {"firing": [alert(SLOW, 60, "other")]}, 1),
     (
@@ -180,3 +225,12 @@ def test_what_nothing_could_make_is_no_proof() -> None:
     with pytest.raises(InsufficientFactsError, match="89% of the time"):
         findings(remembered=0.89)
     assert findings(remembered=0.89, firing=[alert(DOWN, 6)])  # a finding beats an error
+
+
+@pytest.mark.parametrize("clock", [NOW - timedelta(minutes=6), NOW + timedelta(hours=1)])
+def test_clocks_that_differ_tell_nothing(clock: datetime) -> None:
+    """An Alertmanager an hour behind says that what began an hour ago begins just now."""
+    with pytest.raises(InsufficientFactsError, match="Alertmanager's clock"):
+        findings(moment=clock)
+    with pytest.raises(InsufficientFactsError, match="begins in the future"):
+        findings(firing=[alert(DOWN, -6)])

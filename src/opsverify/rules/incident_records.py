@@ -64,7 +64,7 @@ def plan(incident: Incident, now: datetime) -> list[Observation]:
         return [_lacks(incident, "emergency plan", "the plan that was followed, by whom and when")]
     return [
         _says(incident, "emergency plan", found.name, "named"),
-        _somebody(incident, "plan activated by", found.by),
+        somebody(incident, "plan activated by", found.by),
         _in_time(incident, "plan activated at", found.at, now),
     ]
 
@@ -98,7 +98,7 @@ def timeline(incident: Incident, now: datetime) -> list[Observation]:
         seen.append(holds(f"{incident.id}: timeline ends", f"{times[-1]}", f"at {ended} or later", times[-1] >= ended))
     for each in events:
         seen += [
-            _somebody(incident, f"{each.at:%H:%M} by", each.by),
+            somebody(incident, f"{each.at:%H:%M} by", each.by),
             _says(incident, f"{each.at:%H:%M}", each.what, "said"),
         ]
     return seen
@@ -116,7 +116,7 @@ def fixes(incident: Incident, now: datetime) -> list[Observation]:  # noqa: ARG0
     seen = []
     for each in incident.fixes:
         seen.append(_says(incident, "to be done", each.what, "said"))
-        seen.append(_somebody(incident, f"owner (due {each.due})", each.owner))
+        seen.append(somebody(incident, f"owner (due {each.due})", each.owner))
         first = incident.started.date()
         seen.append(holds(f"{incident.id}: due", f"{each.due}", f"{first} or later", each.due >= first))
     return seen
@@ -135,7 +135,8 @@ def _says(incident: Incident, name: str, text: str | None, expected: str) -> Obs
     return holds(f"{incident.id}: {name}", text or "nothing", expected, written(text))
 
 
-def _somebody(incident: Incident, name: str, person: str) -> Observation:
+def somebody(incident: Incident, name: str, person: str) -> Observation:
+    """Somebody is named, and by a name that is nobody's filler."""
     real = written(person) and not placeholder(person)
     return holds(f"{incident.id}: {name}", person, "somebody by name", real)
 

@@ -3,13 +3,17 @@
 Alertmanager knows no acknowledgement. A silence is one, whose start its server lets nobody set back, and so is the one
 in an incident record. An alert that another one holds back is answered with that one.
 
+Who silences alerts before they fire, for work that is planned, answers none: the time for an answer begins when the
+silence ends. One that is planned for longer than the limit, and a record that is older, say nothing of new alerts: or
+a silence of everything for years, and one record that was never closed, would answer all that is to come.
+
 What Prometheus remembers to have fired for longer than the limit, unacknowledged, is a finding too: or it would
 do to wait until an alert goes away by itself. What went away within the limit needed no answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +23,7 @@ from opsverify.probes.alert_rules import Group
 from opsverify.probes.alerts import HOLE_S, Alert, Alerts, Episode, Severity, Silence
 from opsverify.routing import Configuration
 from opsverify.rules.alerting import alerts
+from opsverify.rules.incident_records import somebody
 from opsverify.rules.statements import complete
 
 NEAR = timedelta(minutes=5)  # by which the start may differ of what Alertmanager and Prometheus tell of one firing
@@ -47,22 +52,43 @@ class Firing:
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything by which an alert can be acknowledged, as of ``moment``."""
+    """Everything by which an alert can be acknowledged, as of ``moment``; ``ahead`` bounds what is older than it."""
 
     silences: Sequence[Silence]
     incidents: Sequence[Incident]
     moment: datetime
+    ahead: timedelta
 
     def to(self, firing: Firing) -> Iterator[tuple[datetime, str]]:
         """When a firing was acknowledged, not before it began, and by what."""
+        for silence in self._covering(firing):
+            if silence.start >= firing.start:
+                yield silence.start, _by(silence)
+        for incident in self.incidents:
+            found = incident.acknowledged
+            if found is None or found.at > self.moment + CLOCK_TOLERANCE or firing.start - found.at > self.ahead:
+                continue
+            if _of(incident, firing):
+                yield max(found.at, firing.start), f"{found.by} in {incident.id}"
+
+    def silent_until(self, firing: Firing) -> tuple[datetime, str]:
+        """Until when silences that were there before a firing kept it silent, and which one did so last."""
+        until, by = firing.start, ""
+        for silence in self._covering(firing):
+            planned = silence.end - silence.start <= self.ahead
+            if planned and silence.start < firing.start and silence.end > until:
+                until, by = silence.end, _by(silence)
+        return until, by
+
+    def _covering(self, firing: Firing) -> Iterator[Silence]:
         for silence in self.silences:
             in_force = silence.start <= self.moment and firing.overlaps(silence.start, silence.end)
             if in_force and silence.covers(firing.labels):
-                yield max(silence.start, firing.start), f"silence {silence.id[:8]} of {silence.by}"
-        for incident in self.incidents:
-            found = incident.acknowledged
-            if found and found.at <= self.moment + CLOCK_TOLERANCE and _of(incident, firing):
-                yield max(found.at, firing.start), f"{found.by} in {incident.id}"
+                yield silence
+
+
+def _by(silence: Silence) -> str:
+    return f"silence {silence.id[:8]} of {silence.by}"
 
 
 def _of(incident: Incident, firing: Firing) -> bool:
@@ -97,7 +123,7 @@ def answered(
         InsufficientFactsError: no rule makes such an alert, or Prometheus remembers too little.
     """
     moment = found.moment or now
-    answers = Answers(silences, incidents, moment)
+    answers = Answers(silences, incidents, moment, timedelta(days=limits.ahead_days.number))
     live = {each.fingerprint: Firing(each.labels, each.started) for each in found.firing}
     before = _before(past, external, list(live.values()), moment)
     seen = []
@@ -107,7 +133,7 @@ def answered(
     everything = [*live.values(), *before]
     for firing in before:
         if firing.labels.get("severity") == severity:
-            sources = [each for each in everything if _held_back(firing, each, configuration)]
+            sources = (each for each in everything if _held_back(firing, each, configuration))
             seen.append(_answer(firing, sources, answers, limits))
     recorded = recent(incidents, severity, limits, now)
     counts = f"{sum(each.labels.get('severity') == severity for each in everything)} firings, {len(recorded)} records"
@@ -115,12 +141,23 @@ def answered(
     seen = [each for each in seen if not each.met or len(seen) <= 20]  # those that are in time, while they are few
     seen += [one for each in recorded for one in _recorded(each, limits, now)]
     seen.append(holds(f"{severity} {looked}", counts, "looked at", met=True))
-    lacking = []
+    lacking = _clocks(moment, now, live.values())
     if not any(each.labels.get("severity") == severity for each in alerts(groups)):
         lacking.append(f"no rule that is loaded makes a {severity} alert, so there is nothing that could fire")
     if not limits.history_coverage.met(remembered):
         lacking.append(f"Prometheus has samples of {remembered:.0%} of the time looked back at")
     return complete(seen, lacking)
+
+
+def _clocks(moment: datetime, now: datetime, live: Iterable[Firing]) -> list[str]:
+    """What cannot be told since clocks differ: how long an alert has been firing is the difference of two."""
+    lacking = []
+    if abs(moment - now) > CLOCK_TOLERANCE:
+        lacking.append(
+            f"it is {moment:%Y-%m-%d %H:%M:%S} by Alertmanager's clock, {now:%Y-%m-%d %H:%M:%S} by ours (UTC)"
+        )
+    lacking += [f"{each} begins in the future" for each in live if each.start > moment + CLOCK_TOLERANCE]
+    return lacking
 
 
 def _before(
@@ -151,16 +188,26 @@ def _held_back(firing: Firing, other: Firing, configuration: Configuration) -> b
     return any(each.holds_back(other.labels, firing.labels) for each in configuration.inhibitions)
 
 
-def _answer(firing: Firing, sources: Sequence[Firing], answers: Answers, limits: Limits) -> Observation:
+def _answer(firing: Firing, sources: Iterable[Firing], answers: Answers, limits: Limits) -> Observation:
+    end = firing.end or answers.moment
+    begun, by = answers.silent_until(firing)
+    name = f"{firing}, silent until {begun:%Y-%m-%d %H:%M:%S} by {by}" if by else str(firing)
+    unanswered = within(
+        f"{name}: fires without an answer for", max(0.0, (end - begun).total_seconds()), limits.ack_seconds
+    )
     given = list(answers.to(firing))
+    if unanswered.met and not given:
+        return unanswered
     for source in sources:
         through = f", which holds it back with {source.labels.get('alertname', 'an alert')}"
         given += [(max(moment, firing.start), by + through) for moment, by in answers.to(source)]
-    if given:
-        moment, by = min(given)
-        return within(f"{firing}: answered by {by} after", (moment - firing.start).total_seconds(), limits.ack_seconds)
-    lasted = ((firing.end or answers.moment) - firing.start).total_seconds()
-    return within(f"{firing}: fires without an answer for", lasted, limits.ack_seconds)
+        until, by = answers.silent_until(source)
+        if until >= (source.end or answers.moment):
+            given.append((max(source.start, firing.start), by + through))
+    if not given:
+        return unanswered
+    moment, by = min(given)
+    return within(f"{name}: answered by {by} after", max(0.0, (moment - begun).total_seconds()), limits.ack_seconds)
 
 
 def _recorded(incident: Incident, limits: Limits, now: datetime) -> list[Observation]:
@@ -174,4 +221,5 @@ def _recorded(incident: Incident, limits: Limits, now: datetime) -> list[Observa
     first, last = incident.started - CLOCK_TOLERANCE, now + CLOCK_TOLERANCE
     expected = "neither before it began nor in the future"
     seen.append(holds(f"{incident.id}: acknowledged at", f"{found.at}", expected, first <= found.at <= last))
+    seen.append(somebody(incident, "acknowledged by", found.by))
     return [seen[0], *unmet(seen[1:])]
