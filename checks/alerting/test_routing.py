@@ -18,9 +18,9 @@ def test_alerts_are_grouped(configuration, limits, judge):
 
 
 @pytest.mark.requirement("BP-MON-05")
-def test_every_severity_has_a_route(configuration, groups, external, judge):
+def test_every_severity_has_a_route(configuration, groups, external, limits, judge):
     """What falls through to the default route reaches whoever set up Alertmanager, or nobody."""
-    judge(alerting.every_severity_has_a_route(configuration, groups, external))
+    judge(alerting.every_severity_has_a_route(configuration, groups, external, limits))
 
 
 @pytest.mark.requirement("ALR-PATH-01")

@@ -17,6 +17,7 @@ LIMITS = Limits(
     [
         Limit("inhibit_rules", "at_least", 1, "count", "default"),
         Limit("repeat_seconds", "at_least", 3600, "seconds", "default"),
+        Limit("severities", "equals", ("critical", "warning", "info", "none"), "name", "default"),
         Limit("group_wait_seconds", "at_most", 60, "seconds", "default"),
     ],
 )
@@ -53,11 +54,31 @@ def inhibition(rule: str, loaded: list[Group] = USUAL) -> bool:
             "equal: [service]}",
             False,
         ),
+        ('{source_matchers: [severity="critical"], target_matchers: [severity="warning"], equal: [cluster]}', False),
         ("", False),
     ],
 )
 def test_an_inhibition_counts_where_it_can_hold_back(rule: str, good: bool) -> None:
     assert inhibition(rule) is good
+
+
+@pytest.mark.parametrize(
+    ("rule", "hidden"),
+    [
+        ('{source_matchers: [alertname="Watchdog"], target_matchers: [severity=~".+"]}', True),
+        ('{source_matchers: [severity="warning"], target_matchers: [severity="critical"], equal: [service]}', True),
+        ('{source_matchers: [severity="warning"], target_matchers: [severity="critical"], equal: [alertname]}', False),
+        ('{source_matchers: [alertname="Down"], target_matchers: [alertname!="Down"], equal: [service]}', False),
+        ('{source_matchers: [severity="none"], target_matchers: [severity="info"]}', False),
+    ],
+)
+def test_no_lesser_alert_holds_back_a_critical_one(rule: str, hidden: bool) -> None:
+    """The alert that always fires, as a source, holds back everything for ever."""
+    usual = '{source_matchers: [severity="critical"], target_matchers: [severity="warning"], equal: [service]}'
+    configuration = routing.parse(f"route: {{receiver: a}}\ninhibit_rules: [{usual}, {rule}]")
+    loaded = [*USUAL, *groups(("Watchdog", {"severity": "none"}), ("Gone", {"severity": "critical"}))]
+    found = unmet(alerting.warnings_are_held_back(configuration, loaded, EXTERNAL, LIMITS))
+    assert [each.name for each in found] == ["critical alerts held back by lesser ones"] * hidden
 
 
 def test_an_alert_of_one_name_and_two_severities_may_be_equal_by_its_name() -> None:
@@ -98,20 +119,22 @@ OWN = "{matchers: [severity=critical]}, {matchers: [severity=warning]}"
         (f"{{matchers: [service=api]}}, {OWN}", USUAL, 2),
         (f"{{matchers: [service=api], continue: true}}, {OWN}", USUAL, 0),
         (OWN, groups(("Down", {"severity": "critical"}), ("Odd", {})), 1),
-        (OWN, groups(("Down", {"severity": "critical"}), ("Odd", {"severity": "page"})), 1),
+        (OWN, groups(("Down", {"severity": "critical"}), ("Odd", {"severity": "page"})), 2),
+        (OWN, groups(("Down", {"severity": "critical"}), ("Disk", {}), ("Disk", {"severity": "warning"})), 1),
+        (f"{OWN}, {{matchers: [severity=Critical]}}", groups(("Down", {"severity": "Critical"})), 1),
         (OWN, [], 1),
     ],
 )
 def test_every_severity_has_a_route_of_its_own(routes: str, loaded: list[Group], count: int) -> None:
     configuration = routing.parse(f"route: {{receiver: a, routes: [{routes}]}}")
-    assert len(unmet(alerting.every_severity_has_a_route(configuration, loaded, EXTERNAL))) == count
+    assert len(unmet(alerting.every_severity_has_a_route(configuration, loaded, EXTERNAL, LIMITS))) == count
 
 
 def test_a_severity_made_by_a_template_is_not_known() -> None:
     configuration = routing.parse(f"route: {{receiver: a, routes: [{OWN}]}}")
     loaded = groups(("Any", {"severity": "{{ $labels.level }}"}))
     with pytest.raises(InsufficientFactsError, match="template"):
-        alerting.every_severity_has_a_route(configuration, loaded, EXTERNAL)
+        alerting.every_severity_has_a_route(configuration, loaded, EXTERNAL, LIMITS)
 
 
 @pytest.mark.parametrize(

@@ -32,23 +32,36 @@ def warnings_are_held_back(
     """A critical alert that fires holds back the warnings about the same thing.
 
     An inhibition counts where its labels that must be equal can be so for two rules that are loaded: by ``alertname``
-    alone, no critical alert is equal to any warning of another name.
+    alone, no critical alert is equal to any warning of another name. By nothing but labels that this Prometheus adds to
+    all of its alerts, all are equal, and any critical alert would hold back every warning. And no inhibition may hold
+    back a critical alert while one fires that is none, such as the one that always fires.
     """
+    rules = alerts(groups)
     of = {
-        severity: [as_sent(each, external) for each in alerts(groups) if each.labels.get("severity") == severity]
+        severity: [as_sent(each, external) for each in rules if each.labels.get("severity") == severity]
         or [{**external, "severity": severity}]
         for severity in SEVERITIES
     }
     good = [
         each
         for each in configuration.inhibitions
-        if any(_holds_back(each, source, target) for source in of["critical"] for target in of["warning"])
+        if set(each.equal) - set(external)
+        and any(_holds_back(each, source, target) for source in of["critical"] for target in of["warning"])
+    ]
+    lesser = [as_sent(each, external) for each in rules if each.labels.get("severity") != "critical"]
+    hidden = [
+        f"{target.get('alertname', 'any')} by {source['alertname']} ({each})"
+        for each in configuration.inhibitions
+        for source in lesser
+        for target in of["critical"]
+        if each.holds_back(source, target)
     ]
     expected = "one from critical to warning, with labels that must be equal, and can be"
     shown = tuple(str(each) for each in configuration.inhibitions) or "none"
     return [
         within("inhibit rules from critical to warning", len(good), limits.inhibit_rules),
         holds("inhibit rules", shown, expected, bool(good)),
+        none_of("critical alerts held back by lesser ones", hidden, seen=len(rules), of="rules"),
     ]
 
 
@@ -83,9 +96,11 @@ def grouped(configuration: Configuration, limits: Limits) -> list[Observation]:
 
 
 def every_severity_has_a_route(
-    configuration: Configuration, groups: Sequence[Group], external: Labels
+    configuration: Configuration, groups: Sequence[Group], external: Labels, limits: Limits
 ) -> list[Observation]:
     """Every alert rule has a severity, and for every severity there is a route that takes no other one.
+
+    Of a severity that the manual does not know (``Critical``, ``page``) nobody asks whether its alerts are answered.
 
     Raises:
         InsufficientFactsError: a severity is only made when the alert fires.
@@ -93,10 +108,15 @@ def every_severity_has_a_route(
     rules = alerts(groups)
     if not rules:
         return [holds("alert rules", "none", "at least one", met=False)]
-    told = {each.name: each.labels.get("severity", "") for each in rules}
-    seen = [none_of("rules without a severity", (name for name in told if not told[name]), seen=len(rules), of="rules")]
-    lacking = [f"{name}: its severity is made by a template ({told[name]})" for name in told if "{{" in told[name]]
-    severities = sorted({each for each in told.values() if each and "{{" not in each})
+    told = [(each.name, each.labels.get("severity", "")) for each in rules]
+    made = [f"{name}: its severity is made by a template ({text})" for name, text in told if "{{" in text]
+    severities = sorted({text for _, text in told if text and "{{" not in text})
+    unknown = (f"{name} ({text})" for name, text in told if text in severities and text not in limits.severities.values)
+    expected = ", ".join(map(str, limits.severities.values))
+    seen = [
+        none_of("rules without a severity", (name for name, text in told if not text), seen=len(rules), of="rules"),
+        none_of(f"rules of another severity than {expected}", unknown, seen=len(rules), of="rules"),
+    ]
     for severity in severities:
         others = {*severities, *SEVERITIES, ""} - {severity}
         astray = []
@@ -107,7 +127,7 @@ def every_severity_has_a_route(
                     astray.append(f"{rule.name} by {', '.join(map(named, taken))}")
         count = sum(each.labels.get("severity") == severity for each in rules)
         seen.append(none_of(f"{severity} alerts without a route of that severity", astray, seen=count, of="rules"))
-    return complete(seen, lacking)
+    return complete(seen, made)
 
 
 def _of_its_own(path: tuple[Route, ...], severity: str, others: Iterable[str]) -> bool:
