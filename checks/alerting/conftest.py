@@ -13,9 +13,9 @@ def groups(prometheus, fact):
 
 
 @pytest.fixture
-def external(prometheus, fact):
-    """The labels that Prometheus adds to each alert."""
-    return fact(alert_rules.external_labels, prometheus)
+def sender(prometheus, fact):
+    """What Prometheus does to the labels of its alerts before it sends them."""
+    return fact(alert_rules.sender, prometheus)
 
 
 @pytest.fixture

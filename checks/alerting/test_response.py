@@ -10,7 +10,7 @@ SEVERITIES: dict[str, alerts.Severity] = {"ALR-CRIT-01": "critical", "ALR-WARN-0
 
 @pytest.mark.requirement("ALR-CRIT-01", "ALR-WARN-01")
 def test_alerts_are_answered_in_time(
-    subject, alertmanager, prometheus, groups, external, configuration, incidents, fact, limits, now, rest_on, judge
+    subject, alertmanager, prometheus, groups, sender, configuration, incidents, fact, limits, now, rest_on, judge
 ):
     """An alert that nobody takes on burns on while everybody believes that somebody has."""
     severity, window = SEVERITIES[subject.requirement], limits.history_hours.number * 3600
@@ -21,7 +21,7 @@ def test_alerts_are_answered_in_time(
             severity,
             groups,
             configuration,
-            external,
+            sender,
             fact(alerts.firing, alertmanager),
             fact(alerts.silences, alertmanager),
             fact(alerts.episodes, prometheus, window, until),

@@ -6,9 +6,9 @@ from opsverify.rules import alerting
 
 
 @pytest.mark.requirement("BP-MON-02")
-def test_critical_alerts_hold_back_their_warnings(configuration, groups, external, limits, judge):
+def test_critical_alerts_hold_back_their_warnings(configuration, groups, sender, limits, judge):
     """In an outage everything warns, and the page that tells of the cause drowns among the ones that do not."""
-    judge(alerting.warnings_are_held_back(configuration, groups, external, limits))
+    judge(alerting.warnings_are_held_back(configuration, groups, sender, limits))
 
 
 @pytest.mark.requirement("BP-MON-03")
@@ -18,13 +18,13 @@ def test_alerts_are_grouped(configuration, limits, judge):
 
 
 @pytest.mark.requirement("BP-MON-05")
-def test_every_severity_has_a_route(configuration, groups, external, limits, judge):
+def test_every_severity_has_a_route(configuration, groups, sender, limits, judge):
     """What falls through to the default route reaches whoever set up Alertmanager, or nobody."""
-    judge(alerting.every_severity_has_a_route(configuration, groups, external, limits))
+    judge(alerting.every_severity_has_a_route(configuration, groups, sender, limits))
 
 
 @pytest.mark.requirement("ALR-PATH-01")
-def test_critical_alerts_reach_a_pager(alertmanager, configuration, groups, external, limits, judge):
+def test_critical_alerts_reach_a_pager(alertmanager, configuration, groups, sender, limits, judge):
     """Of the five minutes for an answer, none is left when the page itself waits for ten."""
     pagers = alertmanager.spec.pagers
-    judge(alerting.critical_reaches_a_pager(configuration, groups, external, pagers, limits))
+    judge(alerting.critical_reaches_a_pager(configuration, groups, sender, pagers, limits))

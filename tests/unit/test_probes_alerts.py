@@ -82,9 +82,49 @@ def test_labels_of_the_server_are_read_from_its_configuration() -> None:
     def answer(yaml: str) -> str:
         return json.dumps({"status": "success", "data": {"yaml": yaml}})
 
-    told = alert_rules.parse_external_labels(answer("global:\n  external_labels: {cluster: lab, rack: 7}\n"))
-    assert told == {"cluster": "lab", "rack": "7"}
-    assert alert_rules.parse_external_labels(answer("global: {}")) == {}
+    told = alert_rules.parse_sender(answer("global:\n  external_labels: {cluster: lab, rack: 7}\n"))
+    assert told.sent({"a": "b"}) == {"a": "b", "cluster": "lab", "rack": "7"}
+    assert alert_rules.parse_sender(answer("global: {}")).sent({}) == {}
+
+
+def relabelled(steps: str, labels: dict[str, str]) -> dict[str, str] | None:
+    """As Prometheus tells its configuration: with the defaults of each step."""
+    text = f"alerting: {{alert_relabel_configs: {steps}}}\nglobal: {{external_labels: {{replica: a}}}}"
+    return alert_rules.parse_sender(json.dumps({"data": {"yaml": text}})).sent(labels)
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"),
+    [
+        ("[{separator: ;, regex: replica, replacement: $1, action: labeldrop}]", {"x": "1", "y": "ab"}),
+        ("[{regex: x|y, action: labelkeep}]", {"x": "1", "y": "ab"}),
+        ("[{source_labels: [x, y], regex: 1;ab, action: drop}]", None),
+        ("[{source_labels: [x], regex: '2', action: Keep}]", None),
+        ("[{source_labels: [y], regex: (.)b, target_label: z, replacement: '${1}-$$'}]", {"z": "a-$"}),
+        ("[{source_labels: [y], target_label: x}]", {"x": "ab"}),
+        ("[{target_label: x, replacement: ''}, {regex: replica, action: labeldrop}]", {"y": "ab"}),
+        ("[{source_labels: [x], regex: no, target_label: x, replacement: other}]", {"x": "1"}),
+    ],
+)
+def test_alerts_are_relabelled_as_prometheus_does(steps: str, found: dict[str, str] | None) -> None:
+    told = relabelled(steps, {"x": "1", "y": "ab"})
+    assert told == found or (told is not None and found is not None and told.items() > found.items())
+    assert "replica" not in (told or {}) or "labeldrop" not in steps
+    assert relabelled("[]", {"x": "1"}) == {"x": "1", "replica": "a"}
+
+
+@pytest.mark.parametrize(
+    "alerting",
+    [
+        "alert_relabel_configs: [{action: hashmod}]",
+        "alert_relabel_configs: [{regex: (}]",
+        "alert_relabel_configs: 5",
+        "alertmanagers: [{alert_relabel_configs: [{action: drop}]}]",
+    ],
+)
+def test_a_relabelling_that_is_not_understood_is_an_error(alerting: str) -> None:
+    with pytest.raises(UnansweredError):
+        alert_rules.parse_sender(json.dumps({"data": {"yaml": f"alerting: {{{alerting}}}"}}))
 
 
 def test_alerts_are_read_with_their_moment_and_what_holds_them_back() -> None:
@@ -138,8 +178,8 @@ NOT_UNDERSTOOD: list[tuple[Callable[[str], Any], str]] = [
         alert_rules.parse_groups,
         '{"status": "success", "data": {"groups": [{"name": "a", "rules": [{"type": "odd"}]}]}}',
     ),
-    (alert_rules.parse_external_labels, '{"data": {"yaml": "- a"}}'),
-    (alert_rules.parse_external_labels, "<html>"),
+    (alert_rules.parse_sender, '{"data": {"yaml": "- a"}}'),
+    (alert_rules.parse_sender, "<html>"),
     (lambda text: alerts.parse_alerts(text, ""), "{}"),
     (lambda text: alerts.parse_alerts(text, ""), '[{"fingerprint": "a"}]'),
     (lambda text: alerts.parse_alerts(text, ""), json.dumps([{**ALERT, "startsAt": "2026-11-23T13:00:00"}])),

@@ -10,6 +10,7 @@ from opsverify import routing
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limit, Limits, unmet
 from opsverify.probes.alert_rules import Group, Rule
+from opsverify.relabelling import Sender, Step
 from opsverify.rules import alerting
 
 LIMITS = Limits(
@@ -21,7 +22,7 @@ LIMITS = Limits(
         Limit("group_wait_seconds", "at_most", 60, "seconds", "default"),
     ],
 )
-EXTERNAL = {"cluster": "lab"}
+SENDER = Sender({"cluster": "lab"})
 
 
 def groups(*rules: tuple[str, dict[str, str]]) -> list[Group]:
@@ -36,7 +37,7 @@ USUAL = groups(
 
 def inhibition(rule: str, loaded: list[Group] = USUAL) -> bool:
     configuration = routing.parse(f"route: {{receiver: a}}\ninhibit_rules: [{rule}]")
-    return not unmet(alerting.warnings_are_held_back(configuration, loaded, EXTERNAL, LIMITS))
+    return not unmet(alerting.warnings_are_held_back(configuration, loaded, SENDER, LIMITS))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_no_lesser_alert_holds_back_a_critical_one(rule: str, hidden: bool) -> N
     usual = '{source_matchers: [severity="critical"], target_matchers: [severity="warning"], equal: [service]}'
     configuration = routing.parse(f"route: {{receiver: a}}\ninhibit_rules: [{usual}, {rule}]")
     loaded = [*USUAL, *groups(("Watchdog", {"severity": "none"}), ("Gone", {"severity": "critical"}))]
-    found = unmet(alerting.warnings_are_held_back(configuration, loaded, EXTERNAL, LIMITS))
+    found = unmet(alerting.warnings_are_held_back(configuration, loaded, SENDER, LIMITS))
     assert [each.name for each in found] == ["critical alerts held back by lesser ones"] * hidden
 
 
@@ -127,14 +128,14 @@ OWN = "{matchers: [severity=critical]}, {matchers: [severity=warning]}"
 )
 def test_every_severity_has_a_route_of_its_own(routes: str, loaded: list[Group], count: int) -> None:
     configuration = routing.parse(f"route: {{receiver: a, routes: [{routes}]}}")
-    assert len(unmet(alerting.every_severity_has_a_route(configuration, loaded, EXTERNAL, LIMITS))) == count
+    assert len(unmet(alerting.every_severity_has_a_route(configuration, loaded, SENDER, LIMITS))) == count
 
 
 def test_a_severity_made_by_a_template_is_not_known() -> None:
     configuration = routing.parse(f"route: {{receiver: a, routes: [{OWN}]}}")
     loaded = groups(("Any", {"severity": "{{ $labels.level }}"}))
     with pytest.raises(InsufficientFactsError, match="template"):
-        alerting.every_severity_has_a_route(configuration, loaded, EXTERNAL, LIMITS)
+        alerting.every_severity_has_a_route(configuration, loaded, SENDER, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -155,4 +156,26 @@ def test_critical_alerts_reach_a_pager_in_time(routes: str, wrong: int) -> None:
     receivers: Any = "[{name: pager, webhook_configs: [{}]}, {name: mail, email_configs: [{}]}, {name: silent}]"
     configuration = routing.parse(f"route: {{receiver: mail, routes: [{routes}]}}\nreceivers: {receivers}")
     pagers = ["pager", "silent"]
-    assert len(unmet(alerting.critical_reaches_a_pager(configuration, USUAL, EXTERNAL, pagers, LIMITS))) == wrong
+    assert len(unmet(alerting.critical_reaches_a_pager(configuration, USUAL, SENDER, pagers, LIMITS))) == wrong
+
+
+@pytest.mark.parametrize(
+    ("step", "wrong"),
+    [
+        (Step("labeldrop", regex="cluster"), 0),
+        (Step("drop", ("alertname",), regex="Down"), 1),
+        (Step("keep", ("severity",), regex="warning"), 1),
+        (Step(source=("severity",), regex="(crit)ical", target="severity", replacement="${1}_$2"), 1),
+        (Step("labelkeep", regex="alertname"), 1),
+    ],
+)
+def test_what_prometheus_makes_of_critical_alerts_counts(step: Step, wrong: int) -> None:
+    """Between the rule and Alertmanager there are relabellings, which may drop an alert or take its severity away."""
+    configuration = routing.parse(
+        f"route: {{receiver: mail, routes: [{{matchers: [severity=critical], receiver: pager}}, {OWN}]}}\n"
+        "receivers: [{name: pager, webhook_configs: [{}]}, {name: mail, email_configs: [{}]}]"
+    )
+    sender = Sender({"cluster": "lab"}, (step,))
+    found = alerting.critical_reaches_a_pager(configuration, USUAL, sender, ["pager"], LIMITS)
+    assert bool(unmet(found)) is bool(wrong)
+    assert bool(unmet(alerting.every_severity_has_a_route(configuration, USUAL, sender, LIMITS))) is bool(wrong)

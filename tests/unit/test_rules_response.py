@@ -13,6 +13,7 @@ from opsverify.incidents import Acknowledgement, Incident
 from opsverify.judgement import Limit, Limits, unmet
 from opsverify.probes.alert_rules import Group, Rule
 from opsverify.probes.alerts import Alert, Alerts, Episode, Severity, Silence
+from opsverify.relabelling import Sender
 from opsverify.routing import Matcher
 from opsverify.rules import response
 
@@ -89,7 +90,7 @@ def findings(severity: Severity = "critical", **facts: Any) -> list[str]:
         severity,
         known.get("groups", GROUPS),
         CONFIGURATION,
-        {"cluster": "lab"},
+        Sender({"cluster": "lab"}),
         Alerts(tuple(known["firing"]), known.get("moment", NOW)),
         known["silences"],
         known["past"],

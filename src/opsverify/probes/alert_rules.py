@@ -12,6 +12,7 @@ import yaml
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
 from opsverify.probes import about
+from opsverify.relabelling import Sender, Step
 
 
 @dataclass(frozen=True)
@@ -75,24 +76,35 @@ def _rule(told: Mapping[str, Any]) -> Rule:
     return Rule(str(told["name"]), alert, str(told["query"]), labels, wait, keep)
 
 
-def external_labels(prometheus: WebChannel) -> Mapping[str, str]:
-    """The labels that this Prometheus adds to all of its alerts.
+def sender(prometheus: WebChannel) -> Sender:
+    """What this Prometheus does to the labels of all of its alerts.
 
     Raises:
         UnansweredError: its configuration is not to be had, or not understood.
     """
-    return parse_external_labels(_asked(prometheus, "/api/v1/status/config"))
+    return parse_sender(_asked(prometheus, "/api/v1/status/config"))
 
 
-def parse_external_labels(text: str) -> Mapping[str, str]:
+def parse_sender(text: str) -> Sender:
     """Parse the answer of /api/v1/status/config.
 
     Raises:
         UnansweredError: it is not understood.
     """
     try:
-        told = yaml.safe_load(json.loads(text)["data"]["yaml"])
+        told = yaml.load(json.loads(text)["data"]["yaml"], Loader=yaml.BaseLoader)  # noqa: S506  texts, lists, tables
         labels = (told.get("global") or {}).get("external_labels") or {}
-        return {str(name): str(value) for name, value in labels.items()}
+        alerting = told.get("alerting") or {}
+        if any(each.get("alert_relabel_configs") for each in alerting.get("alertmanagers") or []):
+            raise UnansweredError("alerts are relabelled for one Alertmanager alone, which is not understood")
+        steps = tuple(map(_step, alerting.get("alert_relabel_configs") or []))
+        return Sender({str(name): str(value) for name, value in labels.items()}, steps)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, yaml.YAMLError):
         raise UnansweredError(f"the configuration is not understood: {text[:200]!r}") from None
+
+
+def _step(told: Mapping[str, Any]) -> Step:
+    keys = ("action", "separator", "regex", "target_label", "replacement")
+    found = {key.removesuffix("_label"): str(told[key]) for key in keys if key in told}
+    found["action"] = found.get("action", "replace").casefold()
+    return Step(source=tuple(map(str, told.get("source_labels") or [])), **found)

@@ -6,10 +6,11 @@ add is not known before it fires.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from opsverify.judgement import Limits, Observation, holds, none_of, within
 from opsverify.probes.alert_rules import Group, Rule
+from opsverify.relabelling import Sender
 from opsverify.routing import ALL, Configuration, Inhibition, Labels, Matcher, Route, named
 from opsverify.rules.statements import complete
 
@@ -21,13 +22,13 @@ def alerts(groups: Sequence[Group]) -> list[Rule]:
     return [rule for group in groups for rule in group.rules if rule.alert]
 
 
-def as_sent(rule: Rule, external: Mapping[str, str]) -> dict[str, str]:
-    """The labels of a rule's alerts, as far as they are known before it fires."""
-    return {**external, **rule.labels, "alertname": rule.name}
+def as_sent(rule: Rule, sender: Sender) -> dict[str, str] | None:
+    """The labels of a rule's alerts, as far as they are known before it fires; None where they are never sent."""
+    return sender.sent({**rule.labels, "alertname": rule.name})
 
 
 def warnings_are_held_back(
-    configuration: Configuration, groups: Sequence[Group], external: Labels, limits: Limits
+    configuration: Configuration, groups: Sequence[Group], sender: Sender, limits: Limits
 ) -> list[Observation]:
     """A critical alert that fires holds back the warnings about the same thing.
 
@@ -37,18 +38,19 @@ def warnings_are_held_back(
     back a critical alert while one fires that is none, such as the one that always fires.
     """
     rules = alerts(groups)
+    sent = [labels for each in rules if (labels := as_sent(each, sender)) is not None]
     of = {
-        severity: [as_sent(each, external) for each in rules if each.labels.get("severity") == severity]
-        or [{**external, "severity": severity}]
+        severity: [each for each in sent if each.get("severity") == severity]
+        or [{**sender.external, "severity": severity}]
         for severity in SEVERITIES
     }
     good = [
         each
         for each in configuration.inhibitions
-        if set(each.equal) - set(external)
+        if set(each.equal) - set(sender.external)
         and any(_holds_back(each, source, target) for source in of["critical"] for target in of["warning"])
     ]
-    lesser = [as_sent(each, external) for each in rules if each.labels.get("severity") != "critical"]
+    lesser = [each for each in sent if each.get("severity") != "critical"]
     hidden = [
         f"{target.get('alertname', 'any')} by {source['alertname']} ({each})"
         for each in configuration.inhibitions
@@ -96,7 +98,7 @@ def grouped(configuration: Configuration, limits: Limits) -> list[Observation]:
 
 
 def every_severity_has_a_route(
-    configuration: Configuration, groups: Sequence[Group], external: Labels, limits: Limits
+    configuration: Configuration, groups: Sequence[Group], sender: Sender, limits: Limits
 ) -> list[Observation]:
     """Every alert rule has a severity, and for every severity there is a route that takes no other one.
 
@@ -105,10 +107,10 @@ def every_severity_has_a_route(
     Raises:
         InsufficientFactsError: a severity is only made when the alert fires.
     """
-    rules = alerts(groups)
+    rules = [(each, as_sent(each, sender)) for each in alerts(groups)]
     if not rules:
         return [holds("alert rules", "none", "at least one", met=False)]
-    told = [(each.name, each.labels.get("severity", "")) for each in rules]
+    told = [(each.name, (each.labels if sent is None else sent).get("severity", "")) for each, sent in rules]
     made = [f"{name}: its severity is made by a template ({text})" for name, text in told if "{{" in text]
     severities = sorted({text for _, text in told if text and "{{" not in text})
     unknown = (f"{name} ({text})" for name, text in told if text in severities and text not in limits.severities.values)
@@ -116,18 +118,23 @@ def every_severity_has_a_route(
     seen = [
         none_of("rules without a severity", (name for name, text in told if not text), seen=len(rules), of="rules"),
         none_of(f"rules of another severity than {expected}", unknown, seen=len(rules), of="rules"),
+        none_of("rules whose alerts Prometheus drops", _dropped(rules), seen=len(rules), of="rules"),
     ]
     for severity in severities:
         others = {*severities, *SEVERITIES, ""} - {severity}
         astray = []
-        for rule in rules:
-            if rule.labels.get("severity") == severity:
-                taken = configuration.route.taken(as_sent(rule, external))
-                if not any(_of_its_own(path, severity, others) for path in taken):
-                    astray.append(f"{rule.name} by {', '.join(map(named, taken))}")
-        count = sum(each.labels.get("severity") == severity for each in rules)
-        seen.append(none_of(f"{severity} alerts without a route of that severity", astray, seen=count, of="rules"))
+        mine = [(rule, sent) for rule, sent in rules if sent is not None and sent.get("severity") == severity]
+        for rule, sent in mine:
+            taken = configuration.route.taken(sent)
+            if not any(_of_its_own(path, severity, others) for path in taken):
+                astray.append(f"{rule.name} by {', '.join(map(named, taken))}")
+        name = f"{severity} alerts without a route of that severity"
+        seen.append(none_of(name, astray, seen=len(mine), of="rules"))
     return complete(seen, made)
+
+
+def _dropped(rules: Iterable[tuple[Rule, Labels | None]]) -> list[str]:
+    return [rule.name for rule, sent in rules if sent is None]
 
 
 def _of_its_own(path: tuple[Route, ...], severity: str, others: Iterable[str]) -> bool:
@@ -138,19 +145,23 @@ def _of_its_own(path: tuple[Route, ...], severity: str, others: Iterable[str]) -
 
 
 def critical_reaches_a_pager(
-    configuration: Configuration, groups: Sequence[Group], external: Labels, pagers: Sequence[str], limits: Limits
+    configuration: Configuration, groups: Sequence[Group], sender: Sender, pagers: Sequence[str], limits: Limits
 ) -> list[Observation]:
     """Every critical alert is sent to a pager, and does not wait long in its group on the way that it takes.
 
     Of the ways that an alert takes one has to reach a pager in time; the others may be slow.
     """
-    rules = [each for each in alerts(groups) if each.labels.get("severity") == "critical"]
+    rules = [(each, as_sent(each, sender)) for each in alerts(groups)]
     ways: dict[tuple[tuple[Route, ...], ...], list[str]] = {}
-    for rule in rules:
-        ways.setdefault(tuple(configuration.route.taken(as_sent(rule, external))), []).append(rule.name)
-    other = tuple(configuration.route.taken({**external, "severity": "critical"}))
-    ways.setdefault(other, []).append("any other critical alert")
-    seen = []
+    for rule, sent in rules:
+        if sent is not None and "critical" in (rule.labels.get("severity"), sent.get("severity")):
+            ways.setdefault(tuple(configuration.route.taken(sent)), []).append(rule.name)
+    other = sender.sent({"severity": "critical"})
+    if other is not None:
+        ways.setdefault(tuple(configuration.route.taken(other)), []).append("any other critical alert")
+    dropped = _dropped(each for each in rules if each[0].labels.get("severity") == "critical")
+    dropped += ["any other critical alert"] * (other is None)
+    seen = [none_of("critical alerts that Prometheus drops", dropped, seen=len(rules), of="rules")]
     for paths, names in ways.items():
         ends = [path[-1] for path in paths]
         paging = [each for each in ends if each.receiver in pagers and configuration.receivers.get(each.receiver)]

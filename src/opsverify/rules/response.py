@@ -21,8 +21,9 @@ from opsverify.incidents import Incident
 from opsverify.judgement import CLOCK_TOLERANCE, Limits, Observation, holds, unmet, within
 from opsverify.probes.alert_rules import Group
 from opsverify.probes.alerts import HOLE_S, Alert, Alerts, Episode, Severity, Silence
+from opsverify.relabelling import Sender
 from opsverify.routing import Configuration
-from opsverify.rules.alerting import alerts
+from opsverify.rules.alerting import alerts, as_sent
 from opsverify.rules.incident_records import somebody
 from opsverify.rules.statements import complete
 
@@ -106,7 +107,7 @@ def answered(
     severity: Severity,
     groups: Sequence[Group],
     configuration: Configuration,
-    external: Mapping[str, str],
+    sender: Sender,
     found: Alerts,
     silences: Sequence[Silence],
     past: Sequence[Episode],
@@ -125,7 +126,7 @@ def answered(
     moment = found.moment or now
     answers = Answers(silences, incidents, moment, timedelta(days=limits.ahead_days.number))
     live = {each.fingerprint: Firing(each.labels, each.started) for each in found.firing}
-    before = _before(past, external, list(live.values()), moment)
+    before = _before(past, sender, list(live.values()), moment)
     seen = []
     for alert in found.firing:
         if alert.labels.get("severity") == severity:
@@ -142,7 +143,7 @@ def answered(
     seen += [one for each in recorded for one in _recorded(each, limits, now)]
     seen.append(holds(f"{severity} {looked}", counts, "looked at", met=True))
     lacking = _clocks(moment, now, live.values())
-    if not any(each.labels.get("severity") == severity for each in alerts(groups)):
+    if not any((as_sent(each, sender) or {}).get("severity") == severity for each in alerts(groups)):
         lacking.append(f"no rule that is loaded makes a {severity} alert, so there is nothing that could fire")
     if not limits.history_coverage.met(remembered):
         lacking.append(f"Prometheus has samples of {remembered:.0%} of the time looked back at")
@@ -160,13 +161,12 @@ def _clocks(moment: datetime, now: datetime, live: Iterable[Firing]) -> list[str
     return lacking
 
 
-def _before(
-    past: Sequence[Episode], external: Mapping[str, str], live: Sequence[Firing], moment: datetime
-) -> list[Firing]:
+def _before(past: Sequence[Episode], sender: Sender, live: Sequence[Firing], moment: datetime) -> list[Firing]:
     """What fired before, without what Alertmanager tells of as well."""
     lasting = moment - timedelta(seconds=HOLE_S)
     firings = [
-        Firing({**external, **each.labels}, each.start, None if each.end >= lasting else each.end) for each in past
+        Firing(sender.sent(each.labels) or each.labels, each.start, None if each.end >= lasting else each.end)
+        for each in past
     ]
     return [each for each in firings if not any(_same(each, other) for other in live)]
 
