@@ -24,7 +24,7 @@ def test_alerts_are_answered_in_time(
             sender,
             fact(alerts.firing, alertmanager),
             fact(alerts.silences, alertmanager),
-            fact(alerts.episodes, prometheus, window, until),
+            fact(alerts.episodes, prometheus, list(groups), window, until),
             fact(alerts.remembered, prometheus, window, until),
             incidents,
             limits,

@@ -75,6 +75,7 @@ def test_rules_are_read_with_what_they_record() -> None:
     (group,) = alert_rules.parse_groups(json.dumps(RULES))
     alert, recording = group.rules
     assert (alert.alert, alert.wait_s, alert.keep_s, alert.labels) == (True, 900, 300, {"severity": "warning"})
+    assert group.interval_s == 60
     assert (recording.alert, recording.query, recording.labels) == (False, "1", {})
 
 
@@ -155,6 +156,8 @@ def test_firings_are_told_apart_by_holes() -> None:
     found = alerts.parse_episodes(matrix(0, 60, 120, 300, 540, 600))
     stretches = [(each.start.timestamp(), each.end.timestamp()) for each in found]
     assert stretches == [(0, 300), (540, 600)]
+    rarely = alerts.parse_episodes(matrix(0, 60, 300, 900, 960, 1200, 1800), {"A": 900 + alerts.HOLE_S, "B": 1})
+    assert [each.end - each.start for each in rarely] == [timedelta(minutes=30)]  # evaluated every quarter of an hour
     assert found[0].labels == {"alertname": "A", "severity": "warning"}
     assert alerts.parse_episodes(matrix()) == ()
     late = alerts.parse_episodes(matrix(600, 660, lag=290))
@@ -176,7 +179,7 @@ NOT_UNDERSTOOD: list[tuple[Callable[[str], Any], str]] = [
     (alert_rules.parse_groups, '{"status": "error", "error": "no"}'),
     (
         alert_rules.parse_groups,
-        '{"status": "success", "data": {"groups": [{"name": "a", "rules": [{"type": "odd"}]}]}}',
+        '{"status": "success", "data": {"groups": [{"name": "a", "interval": 60, "rules": [{"type": "odd"}]}]}}',
     ),
     (alert_rules.parse_sender, '{"data": {"yaml": "- a"}}'),
     (alert_rules.parse_sender, "<html>"),

@@ -29,10 +29,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Group:
-    """A group of rules, in the order in which they are evaluated."""
+    """A group of rules, in the order in which they are evaluated, and the seconds between two evaluations."""
 
     name: str
     rules: tuple[Rule, ...]
+    interval_s: float = 60.0
 
 
 def groups(prometheus: WebChannel) -> tuple[Group, ...]:
@@ -62,7 +63,10 @@ def parse_groups(text: str) -> tuple[Group, ...]:
         answer = json.loads(text)
         if answer["status"] != "success":
             raise UnansweredError(f"no rules in the answer: {text[:200]!r}")
-        return tuple(Group(str(each["name"]), tuple(map(_rule, each["rules"]))) for each in answer["data"]["groups"])
+        return tuple(
+            Group(str(each["name"]), tuple(map(_rule, each["rules"])), float(each["interval"]))
+            for each in answer["data"]["groups"]
+        )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise UnansweredError(f"the answer is not understood: {text[:200]!r}") from None
 

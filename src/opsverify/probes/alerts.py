@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
 from opsverify.probes import about
+from opsverify.probes.alert_rules import Group
 from opsverify.routing import Configuration, Matcher, parse
 
 T = TypeVar("T")
 Severity = Literal["critical", "warning"]
 STEP_S = 60  # between the looks at the past; what fired for less is not looked for
 HOLE_S = 3 * STEP_S  # two firings so near to each other are one: Prometheus was restarted, or missed an evaluation
+SEEN_S = 300  # for so long a sample is seen; of a rule that is evaluated less often there are holes in one firing
 
 
 @dataclass(frozen=True)
@@ -160,15 +163,22 @@ def _labels(told: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in told.items()}
 
 
-def episodes(prometheus: WebChannel, seconds: float, until: int) -> tuple[Episode, ...]:
+def episodes(prometheus: WebChannel, groups: Sequence[Group], seconds: float, until: int) -> tuple[Episode, ...]:
     """Every firing of a critical alert or a warning within so many seconds until a moment (seconds since 1970).
+
+    ``groups`` are those of the rules, by whose intervals one firing is told from the next.
 
     Raises:
         UnansweredError: as `configuration`.
     """
     # A sample that nothing ends, as when Prometheus is stopped, is seen for five minutes more; not so its own time.
     asked = _window('timestamp(ALERTS{alertstate="firing",severity=~"critical|warning"})', seconds, until, STEP_S)
-    return _asked(prometheus, "/api/v1/query_range", lambda text, _: parse_episodes(text), asked)
+    holes: dict[str, float] = {}
+    for group in groups:
+        for rule in group.rules:
+            hole = HOLE_S if group.interval_s <= SEEN_S else group.interval_s + HOLE_S
+            holes[rule.name] = max(hole, holes.get(rule.name, 0.0))
+    return _asked(prometheus, "/api/v1/query_range", lambda text, _: parse_episodes(text, holes), asked)
 
 
 def remembered(prometheus: WebChannel, seconds: float, until: int) -> float:
@@ -186,8 +196,10 @@ def _window(query: str, seconds: float, until: int, step: int) -> dict[str, str]
     return {"query": query, "start": str(until - int(seconds)), "end": str(until), "step": str(step)}
 
 
-def parse_episodes(text: str) -> tuple[Episode, ...]:
+def parse_episodes(text: str, holes: Mapping[str, float] = MappingProxyType({})) -> tuple[Episode, ...]:
     """Parse the answer of /api/v1/query_range: at each look the time of the sample that was seen.
+
+    ``holes`` tells by alert how many seconds there may be between two looks that see one firing, where not `HOLE_S`.
 
     Raises:
         UnansweredError, KeyError, TypeError, ValueError: it is no successful matrix.
@@ -196,8 +208,9 @@ def parse_episodes(text: str) -> tuple[Episode, ...]:
     for series in parse_matrix(text):
         told = _labels(series["metric"])
         labels = {name: value for name, value in told.items() if name not in ("__name__", "alertstate")}
+        hole = holes.get(labels.get("alertname", ""), HOLE_S)
         seen = sorted((float(moment), float(sampled)) for moment, sampled in series["values"])
-        found += [Episode(labels, _at(start), _at(end)) for start, end in _stretches(seen)]
+        found += [Episode(labels, _at(start), _at(end)) for start, end in _stretches(seen, hole)]
     return tuple(sorted(found, key=lambda each: (each.start, each.labels.get("alertname", ""))))
 
 
@@ -217,11 +230,11 @@ def _at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _stretches(seen: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+def _stretches(seen: list[tuple[float, float]], hole: float) -> Iterator[tuple[float, float]]:
     """The first and the last sample of each stretch of looks without a hole; ``seen`` is look and sample."""
     stretch: list[tuple[float, float]] = []
     for each in seen:
-        if stretch and each[0] - stretch[-1][0] > HOLE_S:
+        if stretch and each[0] - stretch[-1][0] > hole:
             yield stretch[0][1], stretch[-1][1]
             stretch = []
         stretch.append(each)
