@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import yaml
@@ -25,9 +25,10 @@ EVALUATION = 12 * 3600
 STEPS_S = (120, 240)
 TOO_MANY = "too many samples"
 POINT = 0.01  # just above and just below a number: by one point in a hundred
+IDLE = 0.1
 RULES, TESTS = "rules.yml", "tests.yml"
 MARK = "opsverify_case"  # a label that no alert has: it makes promtool repeat the name of the case
-FAILED = re.compile(r'^\s+expr: (".*"), time: [^\n]*\n\s+exp: [^\n]*\n\s+got:\s*([^\n]*)$', re.MULTILINE)
+FAILED = re.compile(r'^[ \t]*+expr: (".*"), time: [^\n]*\n[ \t]+exp: [^\n]*\n[ \t]+got:[ \t]*([^\n]*)$', re.MULTILINE)
 ALERT = re.compile(r'\{alertname="((?:[^"\\]|\\.)*)"\} [0-9.E+]+(?:, |$)')
 
 Labels = Mapping[str, str]
@@ -80,6 +81,7 @@ class Live:
     """The labels under which the series of one instance are known; None where there are none.
 
     ``edges`` are those of the latency histogram in seconds, ``capacity`` is the bytes a second of the interface.
+    ``neighbour`` is another instance, empty where there is none: it idles, and must not hide what is busy.
     """
 
     cpu: Labels | None
@@ -89,6 +91,13 @@ class Live:
     latency: Labels | None
     edges: tuple[str, ...] = ()
     capacity: float = 0.0
+    neighbour: str = ""
+
+    def beside(self) -> Live:
+        """The neighbour, with the labels of this instance but its own name."""
+        of_node = ("cpu", "memory", "filesystem", "network")
+        told = {name: getattr(self, name) for name in of_node}
+        return replace(self, **{name: {**each, "instance": self.neighbour} for name, each in told.items() if each})
 
 
 @dataclass(frozen=True)
@@ -174,7 +183,9 @@ def _case(name: str, feed: Any, live: Live, shares: Shares) -> Case:
     """A case of so many days and some hours: the last of the whole days is over by then."""
     spans = [(DAY, each) for each in shares]
     spans.append((EVALUATION, shares[-1]))
-    return Case(name, len(shares) * DAY + EVALUATION, tuple(feed(live, spans)))
+    seconds = len(shares) * DAY + EVALUATION
+    idle = feed(live.beside(), [(seconds, IDLE)]) if live.neighbour else ()
+    return Case(name, seconds, (*feed(live, spans), *idle))
 
 
 def _spans(shares: Iterable[tuple[int, float | None]], scale: float = 1.0, offset: float = 0.0) -> tuple[Span, ...]:

@@ -15,7 +15,9 @@ from opsverify import rule_tests, targets
 from opsverify.channels.promtool import PromtoolChannel
 from opsverify.errors import InsufficientFactsError, UnansweredError
 from opsverify.judgement import unmet
+from opsverify.probes import alert_behaviour
 from opsverify.probes.alert_rules import Group, Rule
+from opsverify.probes.series import Sample
 from opsverify.rule_tests import Live, Manual, Series, Span
 from opsverify.rules import alert_numbers
 from opsverify.transcript import Transcript
@@ -25,6 +27,7 @@ NODE = {"instance": "node:9100", "job": "node"}
 LIVE = Live({**NODE, "cpu": "0"}, NODE, NODE, NODE, {"job": "api"}, ("1", "2.0", "+Inf"), 125e6)
 NUMBERS, _ = rule_tests.numbers(MANUAL, LIVE)
 CASES = [case for number in NUMBERS for case in number.cases]
+BUCKETS = "rate(http_request_duration_seconds_bucket[5m])"
 CPU = 'node_cpu_seconds_total{mode="idle"}'
 
 
@@ -84,6 +87,16 @@ def test_what_is_not_there_live_cannot_be_tested() -> None:
     assert len(lacking) == 4
 
 
+def test_a_busy_instance_has_an_idle_neighbour() -> None:
+    """By the mean of all instances, one that is busy is not seen among those that idle."""
+    numbers, _ = rule_tests.numbers(MANUAL, replace(LIVE, neighbour="other:9100"))
+    for number in numbers:
+        instances = {each.labels.get("instance", "") for each in number.above.series}
+        assert instances == ({""} if number.name == "p95_seconds" else {"node:9100", "other:9100"})
+    idle = next(each for each in numbers[0].above.series if each.labels["instance"] == "other:9100")
+    assert (idle.labels["mode"], idle.spans) == ("idle", (Span(numbers[0].above.seconds, 0.9),))
+
+
 def test_series_are_written_as_promtool_reads_them() -> None:
     counter = Series("a", {}, (Span(480, 0.5), Span(240, None), Span(240, 2)), counter=True)
     assert rule_tests.notation(counter, 120) == ("0.000000+60.000000x3 _x2 240.000000+240.000000x1 720.000000")
@@ -117,6 +130,8 @@ def test_rules_are_written_as_they_are_loaded() -> None:
         (f"1 - avg(rate({CPU}[7d])) > 0.6", 0, "cpu_target"),
         (f"1 - avg(rate({CPU}[7d])) > 0.65", 0, ""),
         ("cpu:used > 60", 0, "cpu_target"),
+        (f"histogram_quantile(0.95, {BUCKETS}) > 2", 0, "p95_seconds"),
+        (f"histogram_quantile(0.5, {BUCKETS}) > 2", 0, ""),
         ("other:used > 60", 0, ""),
         (f"avg(rate({CPU}[5m])) > 70", 7 * 86400, "cpu_trigger"),
         (f"avg(rate({CPU}[5m])) > 70", 6 * 86400, ""),
@@ -170,3 +185,22 @@ def test_without_a_promtool_there_is_none(
     monkeypatch.setenv("PATH", "")
     assert not channel(None).here
     assert channel(targets.Promtool(image="an image")).here
+
+
+def filesystem(device: str, fstype: str, mountpoint: str) -> Sample:
+    return Sample({"device": device, "fstype": fstype, "mountpoint": mountpoint}, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "mountpoint"),
+    [
+        ([("/dev/loop0", "squashfs", "/snap/a"), ("/dev/sda1", "vfat", "/boot"), ("/dev/sda2", "ext4", "/")], "/"),
+        ([("/dev/loop0", "squashfs", "/snap/a"), ("/dev/sda1", "ext4", "/data")], "/data"),
+        ([("overlay", "overlay", "/")], "/"),
+    ],
+)
+def test_the_filesystem_of_the_tests_is_one_that_rules_look_at(
+    told: list[tuple[str, str, str]], mountpoint: str
+) -> None:
+    found = alert_behaviour._on_storage([filesystem(*each) for each in told])
+    assert [each.labels["mountpoint"] for each in found] == [mountpoint]

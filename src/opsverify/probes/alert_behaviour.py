@@ -8,6 +8,7 @@ from opsverify.channels.promtool import PromtoolChannel
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
 from opsverify.probes.alert_rules import Group
+from opsverify.probes.machine import NOT_STORAGE
 from opsverify.probes.series import Sample, query
 from opsverify.rule_tests import STEPS_S, TESTS, TOO_MANY, Case, Labels, Live, files, parse
 from opsverify.targets import Prometheus
@@ -30,12 +31,19 @@ def live(prometheus: WebChannel) -> Live:
     return Live(
         cpu=_first(_of_today(prometheus, f'node_cpu_seconds_total{{{instance},mode="idle"}}'), "mode"),
         memory=_first(_of_today(prometheus, f"node_memory_MemTotal_bytes{{{instance}}}")),
-        filesystem=_first(_of_today(prometheus, f"node_filesystem_size_bytes{{{instance}}}")),
+        filesystem=_first(_on_storage(_of_today(prometheus, f"node_filesystem_size_bytes{{{instance}}}"))),
         network=_first(_of_today(prometheus, f"node_network_transmit_bytes_total{{{device}}}")) if interface else None,
         latency=latency,
         edges=tuple(sorted({each.labels["le"] for each in buckets if _without(each, "le") == latency}, key=float)),
         capacity=interface.capacity_mbit * 125_000 if interface else 0.0,
+        neighbour=spec.instances[1] if len(spec.instances) > 1 else "",
     )
+
+
+def _on_storage(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """The root, or what else is on storage: rules leave out filesystems in memory and images, full by nature."""
+    stored = [each for each in samples if not NOT_STORAGE.match(each.labels.get("fstype", ""))]
+    return [each for each in stored if each.labels.get("mountpoint") == "/"] or stored or samples
 
 
 def _of_today(prometheus: WebChannel, series: str) -> tuple[Sample, ...]:
