@@ -210,6 +210,22 @@ WARNING: list[tuple[str, dict[str, Any], int]] = [
         },
         1,
     ),
+    (
+        "was held back at first, and then heard by nobody",
+        {
+            "past": [episode(SLOW, 600, 300), episode(DOWN, 601, 60)],
+            "incidents": [incident(601, 4, ended=60)],
+        },
+        1,
+    ),
+    (
+        "outlasted what held it back by less than the limit",
+        {
+            "past": [episode(SLOW, 600, 80), episode(DOWN, 601, 60)],
+            "incidents": [incident(601, 4, ended=60)],
+        },
+        0,
+    ),
     ("record in time", {"incidents": [incident(90, 30, severity="warning")]}, 0),
     ("record late", {"incidents": [incident(90, 31, severity="warning")]}, 1),
 ]

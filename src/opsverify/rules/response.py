@@ -72,6 +72,13 @@ class Answers:
             if _of(incident, firing):
                 yield max(found.at, firing.start), f"{found.by} in {incident.id}"
 
+    def of_source(self, source: Firing) -> Iterator[tuple[datetime, str]]:
+        """As `to`, for one that holds back another: that it is silenced for as long as it lasts answers both."""
+        yield from self.to(source)
+        until, by = self.silent_until(source)
+        if by and until >= (source.end or self.moment):
+            yield source.start, by
+
     def silent_until(self, firing: Firing) -> tuple[datetime, str]:
         """Until when silences that were there before a firing kept it silent, and which one did so last."""
         until, by = firing.start, ""
@@ -191,21 +198,19 @@ def _held_back(firing: Firing, other: Firing, configuration: Configuration) -> b
 def _answer(firing: Firing, sources: Iterable[Firing], answers: Answers, limits: Limits) -> Observation:
     end = firing.end or answers.moment
     begun, by = answers.silent_until(firing)
-    name = f"{firing}, silent until {begun:%Y-%m-%d %H:%M:%S} by {by}" if by else str(firing)
-    unanswered = within(
-        f"{name}: fires without an answer for", max(0.0, (end - begun).total_seconds()), limits.ack_seconds
-    )
     given = list(answers.to(firing))
-    if unanswered.met and not given:
-        return unanswered
-    for source in sources:
-        through = f", which holds it back with {source.labels.get('alertname', 'an alert')}"
-        given += [(max(moment, firing.start), by + through) for moment, by in answers.to(source)]
-        until, by = answers.silent_until(source)
-        if until >= (source.end or answers.moment):
-            given.append((max(source.start, firing.start), by + through))
+    if given or not limits.ack_seconds.met((end - begun).total_seconds()):
+        for source in sources:
+            for moment, answer in answers.of_source(source):
+                through = f"{answer}, which holds it back with {source.labels.get('alertname', 'an alert')}"
+                if source.end is None or source.end >= end:
+                    given.append((max(moment, firing.start), through))
+                elif source.start <= begun + NEAR and source.end > begun:  # held back only until then
+                    begun, by = source.end, through
+    name = f"{firing}, silent until {begun:%Y-%m-%d %H:%M:%S} by {by}" if by else str(firing)
     if not given:
-        return unanswered
+        lasted = max(0.0, (end - begun).total_seconds())
+        return within(f"{name}: fires without an answer for", lasted, limits.ack_seconds)
     moment, by = min(given)
     return within(f"{name}: answered by {by} after", max(0.0, (moment - begun).total_seconds()), limits.ack_seconds)
 
