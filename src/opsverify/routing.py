@@ -37,6 +37,12 @@ GROUP = re.compile(r"\((?:\?[a-zA-Z]*:|\?P?<\w+>)?([^()]*)\)([*+?{]?)")
 VARIES = re.compile(r"[*+?{|]")
 MOST_REPETITIONS = 4
 
+# An address of the web, or of mail, in a domain that RFC 2606 keeps for examples.
+RESERVED = re.compile(
+    r"\s*(?:https?://|[^@\s]+@)(?:[\w-]+\.)*(?:example\.(?:com|net|org)|example|invalid|test)(?:[:/>]|\s*$)",
+    re.IGNORECASE,
+)
+
 Labels = Mapping[str, str]
 
 
@@ -253,8 +259,18 @@ def _unescaped(text: str) -> str:
 
 
 def _integrations(receiver: Mapping[str, Any]) -> tuple[str, ...]:
-    kinds = [key for key, value in receiver.items() if key.endswith("_configs") and isinstance(value, list) and value]
-    return tuple(key.removesuffix("_configs") for key in kinds)
+    """Its kinds of integration, but those that go to a placeholder; keys and most addresses are masked."""
+    found = []
+    for key, value in receiver.items():
+        if key.endswith("_configs") and isinstance(value, list):
+            real = [each for each in value if not (isinstance(each, dict) and _placeholder(each))]
+            found += [key.removesuffix("_configs")] * bool(real)
+    return tuple(found)
+
+
+def _placeholder(integration: Mapping[str, Any]) -> bool:
+    told = [str(value) for key, value in integration.items() if key == "to" or key.endswith("url")]
+    return any(all(map(RESERVED.match, each.split(","))) for each in told)
 
 
 def _seconds(told: object, inherited: float) -> float:

@@ -34,6 +34,8 @@ USUAL = groups(
     ("Slow", {"severity": "warning", "service": "api"}),
 )
 
+WATCHDOG = groups(("Watchdog", {"severity": "none"}))
+
 
 def inhibition(rule: str, loaded: list[Group] = USUAL) -> bool:
     configuration = routing.parse(f"route: {{receiver: a}}\ninhibit_rules: [{rule}]")
@@ -77,7 +79,7 @@ def test_no_lesser_alert_holds_back_a_critical_one(rule: str, hidden: bool) -> N
     """The alert that always fires, as a source, holds back everything for ever."""
     usual = '{source_matchers: [severity="critical"], target_matchers: [severity="warning"], equal: [service]}'
     configuration = routing.parse(f"route: {{receiver: a}}\ninhibit_rules: [{usual}, {rule}]")
-    loaded = [*USUAL, *groups(("Watchdog", {"severity": "none"}), ("Gone", {"severity": "critical"}))]
+    loaded = [*USUAL, *WATCHDOG, *groups(("Gone", {"severity": "critical"}))]
     found = unmet(alerting.warnings_are_held_back(configuration, loaded, SENDER, LIMITS))
     assert [each.name for each in found] == ["critical alerts held back by lesser ones"] * hidden
 
@@ -91,6 +93,10 @@ def test_an_alert_of_one_name_and_two_severities_may_be_equal_by_its_name() -> N
 @pytest.mark.parametrize(
     ("route", "count"),
     [
+        ("{receiver: a, group_by: [alertname], routes: [{matchers: [severity=none], repeat_interval: 1m}]}", 0),
+        ("{receiver: a, group_by: [alertname], routes: [{matchers: [alertname=Watchdog], repeat_interval: 1m}]}", 0),
+        ("{receiver: a, group_by: [alertname], routes: [{matchers: [alertname=Down], repeat_interval: 1m}]}", 1),
+        ("{receiver: a, group_by: [alertname], routes: [{matchers: [severity!=critical], repeat_interval: 1m}]}", 1),
         ("{receiver: a, group_by: [alertname]}", 0),
         ("{receiver: a}", 1),
         ("{receiver: a, group_by: ['...']}", 1),
@@ -101,7 +107,7 @@ def test_an_alert_of_one_name_and_two_severities_may_be_equal_by_its_name() -> N
     ],
 )
 def test_routes_group_and_do_not_repeat_too_often(route: str, count: int) -> None:
-    observations = alerting.grouped(routing.parse(f"route: {route}"), LIMITS)
+    observations = alerting.grouped(routing.parse(f"route: {route}"), [*USUAL, *WATCHDOG], LIMITS)
     assert len(unmet(observations)) == count
     assert len(observations) >= 2
 
@@ -145,6 +151,7 @@ def test_a_severity_made_by_a_template_is_not_known() -> None:
         ("{matchers: [severity=critical], receiver: pager, group_wait: 10m}", 1),
         ("{matchers: [severity=critical], receiver: mail}", 1),
         ("{matchers: [severity=critical], receiver: silent}", 1),
+        ("{matchers: [severity=critical], receiver: sample}", 1),
         ("{matchers: [severity=critical], receiver: pager, mute_time_intervals: [nights]}", 1),
         ("{matchers: [severity=critical], receiver: mail, group_wait: 1h, continue: true}, {receiver: pager}", 0),
         # The way that is really taken: one alert has a route before that of its severity.
@@ -153,9 +160,12 @@ def test_a_severity_made_by_a_template_is_not_known() -> None:
     ],
 )
 def test_critical_alerts_reach_a_pager_in_time(routes: str, wrong: int) -> None:
-    receivers: Any = "[{name: pager, webhook_configs: [{}]}, {name: mail, email_configs: [{}]}, {name: silent}]"
+    receivers: Any = (
+        "[{name: pager, webhook_configs: [{}]}, {name: mail, email_configs: [{}]}, {name: silent}, "
+        '{name: sample, email_configs: [{to: on-call@ops.example.com}], webhook_configs: [{url: "https://pager.example/x"}]}]'
+    )
     configuration = routing.parse(f"route: {{receiver: mail, routes: [{routes}]}}\nreceivers: {receivers}")
-    pagers = ["pager", "silent"]
+    pagers = ["pager", "silent", "sample"]
     assert len(unmet(alerting.critical_reaches_a_pager(configuration, USUAL, SENDER, pagers, LIMITS))) == wrong
 
 
