@@ -95,9 +95,16 @@ class Live:
 
     def beside(self) -> Live:
         """The neighbour, with the labels of this instance but its own name."""
-        of_node = ("cpu", "memory", "filesystem", "network")
-        told = {name: getattr(self, name) for name in of_node}
-        return replace(self, **{name: {**each, "instance": self.neighbour} for name, each in told.items() if each})
+        return replace(
+            self,
+            cpu=self._beside(self.cpu),
+            memory=self._beside(self.memory),
+            filesystem=self._beside(self.filesystem),
+            network=self._beside(self.network),
+        )
+
+    def _beside(self, labels: Labels | None) -> Labels | None:
+        return None if labels is None else {**labels, "instance": self.neighbour}
 
 
 @dataclass(frozen=True)
@@ -151,7 +158,7 @@ def numbers(manual: Manual, live: Live) -> tuple[list[Number], list[str]]:
             lacking.append(f"{what}: there are no live series to take the labels from")
         else:
             found.append(_trigger(name, what, feed, live, limit, days))
-    if live.latency is None or not any(_edge(each) == manual.p95_seconds for each in live.edges):
+    if live.latency is None or not any(edge(each) == manual.p95_seconds for each in live.edges):
         lacking.append(
             f"P95 above {manual.p95_seconds:g} s: no live histogram with a bucket at {manual.p95_seconds:g} s"
         )
@@ -223,10 +230,10 @@ def _network(live: Live, shares: Sequence[tuple[int, float | None]]) -> Iterator
 def _latency(name: str, live: Live, manual: Manual, within: float) -> Case:
     """Ten requests a second, of which the share ``within`` ends in time, and nine tenths at once."""
     seconds, series = 2 * DAY + EVALUATION, []
-    for edge in live.edges:
-        at = _edge(edge)
+    for told in live.edges:
+        at = edge(told)
         share = 1.0 if at > manual.p95_seconds else within if at == manual.p95_seconds else 0.9
-        labels = {**(live.latency or {}), "le": edge}
+        labels = {**(live.latency or {}), "le": told}
         series.append(Series("http_request_duration_seconds_bucket", labels, (Span(seconds, 10 * share),), True))
     for kind, growth in (("count", 10.0), ("sum", 10.0)):
         spans = (Span(seconds, growth),)
@@ -234,7 +241,12 @@ def _latency(name: str, live: Live, manual: Manual, within: float) -> Case:
     return Case(name, seconds, tuple(series))
 
 
-def _edge(told: str) -> float:
+def edge(told: str) -> float:
+    """The edge of a bucket in seconds, of its label ``le``.
+
+    Raises:
+        UnansweredError: it is none.
+    """
     try:
         return float(told)
     except ValueError:

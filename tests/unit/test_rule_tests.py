@@ -204,3 +204,8 @@ def test_the_filesystem_of_the_tests_is_one_that_rules_look_at(
 ) -> None:
     found = alert_behaviour._on_storage([filesystem(*each) for each in told])
     assert [each.labels["mountpoint"] for each in found] == [mountpoint]
+
+
+def test_a_bucket_without_an_edge_is_an_error() -> None:
+    with pytest.raises(UnansweredError, match="a bucket without an edge"):
+        rule_tests.edge("soon")

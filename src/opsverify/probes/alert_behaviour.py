@@ -10,7 +10,7 @@ from opsverify.errors import UnansweredError
 from opsverify.probes.alert_rules import Group
 from opsverify.probes.machine import NOT_STORAGE
 from opsverify.probes.series import Sample, query
-from opsverify.rule_tests import STEPS_S, TESTS, TOO_MANY, Case, Labels, Live, files, parse
+from opsverify.rule_tests import STEPS_S, TESTS, TOO_MANY, Case, Labels, Live, edge, files, parse
 from opsverify.targets import Prometheus
 
 
@@ -34,7 +34,9 @@ def live(prometheus: WebChannel) -> Live:
         filesystem=_first(_on_storage(_of_today(prometheus, f"node_filesystem_size_bytes{{{instance}}}"))),
         network=_first(_of_today(prometheus, f"node_network_transmit_bytes_total{{{device}}}")) if interface else None,
         latency=latency,
-        edges=tuple(sorted({each.labels["le"] for each in buckets if _without(each, "le") == latency}, key=float)),
+        edges=tuple(
+            sorted({each.labels.get("le", "") for each in buckets if _without(each, "le") == latency}, key=edge)
+        ),
         capacity=interface.capacity_mbit * 125_000 if interface else 0.0,
         neighbour=spec.instances[1] if len(spec.instances) > 1 else "",
     )
