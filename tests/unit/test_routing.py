@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -159,3 +161,14 @@ def test_whether_an_alert_goes_on_is_told_in_one_way() -> None:
     assert [routing.parse(told.format(each)).route.routes[0].goes_on for each in ("true", "false")] == [True, False]
     with pytest.raises(UnansweredError, match="continue"):
         routing.parse(told.format("y"))
+
+
+def test_a_configuration_as_alertmanager_tells_it(captured: Callable[[str], str]) -> None:
+    told = json.loads(captured("alertmanager-status.json"))["config"]["original"]
+    found = routing.parse(told)
+    assert [(path[-1].receiver, path[-1].repeat_s) for path in found.route.paths()] == [
+        ("warning", 14400),
+        ("critical", 14400),
+        ("warning", 14400),
+    ]
+    assert found.receivers == {"critical": ("webhook",), "warning": ("webhook",)}

@@ -77,6 +77,8 @@ def test_a_whole_record_shows_every_step(look: str) -> None:
         ("plan", 'plan = { name = "API outage", by = "Mara Lindqvist", at = 2026-11-20T09:05:00+01:00 }', ""),
         ("plan", 'by = "Mara Lindqvist", at = 2026-11-20T09:05', 'by = "John Doe", at = 2026-11-20T09:05'),
         ("plan", "09:05:00+01:00", "09:05:00+02:00"),  # an hour before the alert
+        ("plan", "at = 2026-11-20T09:05:00+01:00", "at = 2026-11-21T12:00:00Z"),  # not written down within a day
+        ("notified", "at = 2026-11-20T08:10:00Z", "at = 2026-11-21T12:00:00Z"),
         ("notified", 'notified = [{ team = "support", at = 2026-11-20T08:10:00Z }]', ""),
         ("notified", "at = 2026-11-20T08:10:00Z", "at = 2026-11-29T08:10:00Z"),
         ("timeline", "at = 2026-11-20T08:00:00Z\nby", "at = 2026-11-20T09:30:00Z\nby"),  # out of order

@@ -1,12 +1,14 @@
 """Rules of what incident records tell: that each step of the manual was taken, and when.
 
 A record is judged once it is due: so many days after the incident began, for it is written while people work on it.
+What was only done after that cannot have been written down by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from opsverify.incidents import Incident
 from opsverify.judgement import CLOCK_TOLERANCE, Limits, Observation, holds
@@ -14,9 +16,18 @@ from opsverify.probes.alerts import Severity
 from opsverify.rules.people import placeholder
 from opsverify.rules.statements import complete
 
-Look = Callable[[Incident, datetime], list[Observation]]
 # What stands where something still has to be written.
 FILLERS = frozenset("- -- ? ... … tbd tba todo n/a na xxx unknown open later 待定 待补充 未知 无记录".split())  # noqa: SIM905
+
+
+class Moments(NamedTuple):
+    """When a record had to be complete, and when it is looked at."""
+
+    due: datetime
+    now: datetime
+
+
+Look = Callable[[Incident, Moments], list[Observation]]
 
 
 def due(incidents: Sequence[Incident], severity: Severity, limits: Limits, now: datetime) -> list[Incident]:
@@ -34,11 +45,12 @@ def complete_in(
         InsufficientFactsError: there is no record that is due.
     """
     found = due(incidents, severity, limits, now)
+    within = timedelta(days=limits.written_days.number)
     young = sum(each.severity == severity for each in incidents) - len(found)
     lacking = (
         [] if found else [f"no record of a {severity} alert that is due ({young} younger): nothing shows the step"]
     )
-    return complete([one for each in found for one in look(each, now)], lacking)
+    return complete([one for each in found for one in look(each, Moments(each.started + within, now))], lacking)
 
 
 def written(text: str | None) -> bool:
@@ -46,7 +58,7 @@ def written(text: str | None) -> bool:
     return text is not None and text.strip().casefold() not in FILLERS
 
 
-def impact(incident: Incident, now: datetime) -> list[Observation]:  # noqa: ARG001
+def impact(incident: Incident, moments: Moments) -> list[Observation]:  # noqa: ARG001
     """Which services, users and data were affected."""
     found = incident.impact
     if found is None:
@@ -57,7 +69,7 @@ def impact(incident: Incident, now: datetime) -> list[Observation]:  # noqa: ARG
     ]
 
 
-def plan(incident: Incident, now: datetime) -> list[Observation]:
+def plan(incident: Incident, moments: Moments) -> list[Observation]:
     """Which plan was put into action, by whom and when."""
     found = incident.plan
     if found is None:
@@ -65,22 +77,22 @@ def plan(incident: Incident, now: datetime) -> list[Observation]:
     return [
         _says(incident, "emergency plan", found.name, "named"),
         somebody(incident, "plan activated by", found.by),
-        _in_time(incident, "plan activated at", found.at, now),
+        _in_time(incident, "plan activated at", found.at, moments.due),
     ]
 
 
-def notified(incident: Incident, now: datetime) -> list[Observation]:
+def notified(incident: Incident, moments: Moments) -> list[Observation]:
     """Which teams were told, and when."""
     if not incident.notified:
         return [_lacks(incident, "teams notified", "at least one, with the time")]
-    seen = []
+    seen = [_in_time(incident, "first notified at", min(each.at for each in incident.notified), moments.due)]
     for each in incident.notified:
         seen.append(_says(incident, "team notified", each.team, "named"))
-        seen.append(_in_time(incident, f"{each.team} notified at", each.at, now))
+        seen.append(_in_time(incident, f"{each.team} notified at", each.at, moments.now))
     return seen
 
 
-def timeline(incident: Incident, now: datetime) -> list[Observation]:
+def timeline(incident: Incident, moments: Moments) -> list[Observation]:
     """What happened from the first signal to the end, in order, and who did it."""
     events = incident.timeline
     if len(events) < 2:
@@ -91,7 +103,7 @@ def timeline(incident: Incident, now: datetime) -> list[Observation]:
     seen = [
         holds(f"{incident.id}: timeline in order", times == sorted(times), "yes", times == sorted(times)),
         holds(f"{incident.id}: timeline begins", f"{times[0]}", f"at {began} or before", times[0] <= began),
-        _in_time(incident, "last entry of the timeline", times[-1], now),
+        _in_time(incident, "last entry of the timeline", times[-1], moments.now),
     ]
     if incident.ended is not None:
         ended = incident.ended - CLOCK_TOLERANCE
@@ -104,12 +116,12 @@ def timeline(incident: Incident, now: datetime) -> list[Observation]:
     return seen
 
 
-def cause(incident: Incident, now: datetime) -> list[Observation]:  # noqa: ARG001
+def cause(incident: Incident, moments: Moments) -> list[Observation]:  # noqa: ARG001
     """What was at the root of it."""
     return [_says(incident, "root cause", incident.root_cause, "stated")]
 
 
-def fixes(incident: Incident, now: datetime) -> list[Observation]:  # noqa: ARG001
+def fixes(incident: Incident, moments: Moments) -> list[Observation]:  # noqa: ARG001
     """What is done about it, by whom and until when."""
     if not incident.fixes:
         return [_lacks(incident, "plan to mend it", "at least one step, with an owner and a date")]
@@ -122,7 +134,7 @@ def fixes(incident: Incident, now: datetime) -> list[Observation]:  # noqa: ARG0
     return seen
 
 
-def prevention(incident: Incident, now: datetime) -> list[Observation]:  # noqa: ARG001
+def prevention(incident: Incident, moments: Moments) -> list[Observation]:  # noqa: ARG001
     """What keeps it from coming back."""
     return [_says(incident, "prevention", incident.prevention, "stated")]
 
@@ -141,7 +153,7 @@ def somebody(incident: Incident, name: str, person: str) -> Observation:
     return holds(f"{incident.id}: {name}", person, "somebody by name", real)
 
 
-def _in_time(incident: Incident, name: str, at: datetime, now: datetime) -> Observation:
-    first, last = incident.started - CLOCK_TOLERANCE, now + CLOCK_TOLERANCE
-    expected = "neither before the alert nor in the future"
+def _in_time(incident: Incident, name: str, at: datetime, until: datetime) -> Observation:
+    first, last = incident.started - CLOCK_TOLERANCE, until + CLOCK_TOLERANCE
+    expected = f"from {incident.started} until {until:%Y-%m-%d %H:%M:%S %Z}"
     return holds(f"{incident.id}: {name}", f"{at}", expected, first <= at <= last)
