@@ -24,6 +24,9 @@ INHIBITION = """inhibit_rules:
     target_matchers: [severity="warning"]
     equal: [cluster, service]
 """
+ALWAYS_HELD_BACK = """  - source_matchers: [alertname="Watchdog"]
+    target_matchers: [severity=~"critical|warning"]
+"""
 DISK = "node_filesystem_free_bytes + node_filesystem_avail_bytes)) > 80"
 
 
@@ -123,11 +126,13 @@ FAULTS = [
         lane="monitoring",
     ),
     alerting(
-        "one critical alert goes to where nobody is woken",
+        "one critical alert goes to where nobody is woken, and the one that always fires holds back all of them",
         lambda: faults.routes_edited(
-            ("  routes:\n", '  routes:\n    - matchers: [alertname="APIDown"]\n      receiver: warning\n')
+            ("  routes:\n", '  routes:\n    - matchers: [alertname="APIDown"]\n      receiver: warning\n'),
+            (INHIBITION, INHIBITION + ALWAYS_HELD_BACK),
         ),
         "ALR-PATH-01-alertmanager",
+        "BP-MON-02-alertmanager",
         "BP-MON-05-alertmanager",
         lane="monitoring",
     ),
@@ -211,7 +216,7 @@ NEAR_MISSES = [
         lane="monitoring",
     ),
     NearMiss(
-        "the same routes in another order and spelling, and a slow one beside the pager",
+        "the same routes in another order and spelling, a slow one beside the pager, and heartbeats every minute",
         lambda: faults.routes_edited(
             (
                 '    - matchers: [severity="critical"]\n      receiver: critical\n',
@@ -221,6 +226,7 @@ NEAR_MISSES = [
                 "      group_by: [service]\n",
             ),
             ("repeat_interval: 4h", "repeat_interval: 1h"),
+            ("      receiver: heartbeat\n", "      receiver: heartbeat\n      repeat_interval: 1m\n"),
             (
                 'target_matchers: [severity="warning"]',
                 'target_match_re: { severity: "warning|info" }',
