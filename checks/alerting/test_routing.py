@@ -12,9 +12,9 @@ def test_critical_alerts_hold_back_their_warnings(configuration, groups, sender,
 
 
 @pytest.mark.requirement("BP-MON-03")
-def test_alerts_are_grouped(configuration, groups, limits, judge):
+def test_alerts_are_grouped(configuration, limits, judge):
     """A page for every instance, and again every minute, teaches people to turn the pager off."""
-    judge(alerting.grouped(configuration, groups, limits))
+    judge(alerting.grouped(configuration, limits))
 
 
 @pytest.mark.requirement("BP-MON-05")

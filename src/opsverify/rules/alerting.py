@@ -87,28 +87,21 @@ def _fits(matchers: Iterable[Matcher], labels: Labels) -> bool:
     return all(each.matches(labels) for each in matchers if each.label in labels)
 
 
-def grouped(configuration: Configuration, groups: Sequence[Group], limits: Limits) -> list[Observation]:
+def grouped(configuration: Configuration, limits: Limits) -> list[Observation]:
     """Every route groups by named labels, and does not repeat too often; what it inherits counts as its own.
 
     A route of heartbeats alone may repeat them as often as whoever listens for them needs.
     """
-    heartbeats = {each.name for each in alerts(groups) if each.labels.get("severity") == HEARTBEAT}
     seen = []
     for path in configuration.route.paths():
         route, name = path[-1], named(path)
         by_name = bool(route.group_by) and ALL not in route.group_by
         seen.append(holds(f"{name} groups by", route.group_by or "nothing", "labels by their names", by_name))
-        if _of_its_own(path, HEARTBEAT, (*SEVERITIES, "info", "")) or _names(path) <= heartbeats:
+        if _of_its_own(path, HEARTBEAT, (*SEVERITIES, "info", "")):
             seen.append(holds(f"{name} repeats heartbeats after", route.repeat_s, "shown", met=True))
         else:
             seen.append(within(f"{name} repeats after", route.repeat_s, limits.repeat_seconds))
     return seen
-
-
-def _names(path: tuple[Route, ...]) -> set[str]:
-    """The names of alerts that a way is for; an empty one where it is for others too."""
-    matchers = [each for route in path for each in route.matchers]
-    return {each.value for each in matchers if each.label == "alertname" and each.operator == "="} or {""}
 
 
 def every_severity_has_a_route(
