@@ -35,7 +35,7 @@ UNLIKE_PYTHON = re.compile(r"\[\[:|\\[pPQEzC]")
 ONE_CHARACTER = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]", re.DOTALL)
 GROUP = re.compile(r"\((?:\?[a-zA-Z]*:|\?P?<\w+>)?([^()]*)\)([*+?{]?)")
 VARIES = re.compile(r"[*+?{|]")
-MOST_REPETITIONS = 4
+MOST_REPETITIONS, MOST_CHOICES = 4, 12
 
 # An address of the web, or of mail, in a domain that RFC 2606 keeps for examples.
 RESERVED = re.compile(
@@ -69,12 +69,14 @@ def _could_take_for_ever(text: str) -> bool:
     parts = [plain] if "(" in plain else plain.split("|")
     if max(sum(map(each.count, "*+{")) for each in parts) > MOST_REPETITIONS:
         return True
+    choices = plain.count("?")
     while group := GROUP.search(plain):
         varies = VARIES.search(group[1])
         if varies and group[2] in ("*", "+", "{"):
             return True
+        choices += bool(varies)
         plain = plain[: group.start()] + ("a|" if varies else "a") + group[2] + plain[group.end() :]
-    return plain.count("?") > 2 * MOST_REPETITIONS
+    return choices > MOST_CHOICES
 
 
 @dataclass(frozen=True)
