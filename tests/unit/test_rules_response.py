@@ -13,7 +13,7 @@ from opsverify.incidents import Acknowledgement, Incident
 from opsverify.judgement import Limit, Limits, unmet
 from opsverify.probes.alert_rules import Group, Rule
 from opsverify.probes.alerts import Alert, Alerts, Episode, Severity, Silence
-from opsverify.relabelling import Sender
+from opsverify.relabelling import Sender, Step
 from opsverify.routing import Matcher
 from opsverify.rules import response
 
@@ -90,7 +90,7 @@ def findings(severity: Severity = "critical", **facts: Any) -> list[str]:
         severity,
         known.get("groups", GROUPS),
         CONFIGURATION,
-        Sender({"cluster": "lab"}),
+        known.get("sender", Sender({"cluster": "lab"})),
         Alerts(tuple(known["firing"]), known.get("moment", NOW)),
         known["silences"],
         known["past"],
@@ -251,3 +251,10 @@ def test_clocks_that_differ_tell_nothing(clock: datetime) -> None:
         findings(moment=clock)
     with pytest.raises(InsufficientFactsError, match="begins in the future"):
         findings(firing=[alert(DOWN, -6)])
+
+
+def test_a_past_alert_is_judged_by_the_severity_that_alertmanager_is_told() -> None:
+    sender = Sender({}, (Step(source=("severity",), regex="P1", target="severity", replacement="critical"),))
+    past = [episode({**DOWN, "severity": "P1"}, 600, 6)]
+    groups = [Group("g", (Rule("Down", True, "1", {"severity": "P1"}),))]
+    assert findings(past=past, groups=groups, sender=sender)

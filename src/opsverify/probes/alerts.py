@@ -164,7 +164,7 @@ def _labels(told: Mapping[str, Any]) -> dict[str, str]:
 
 
 def episodes(prometheus: WebChannel, groups: Sequence[Group], seconds: float, until: int) -> tuple[Episode, ...]:
-    """Every firing of a critical alert or a warning within so many seconds until a moment (seconds since 1970).
+    """Every firing of an alert, but of heartbeats and notes, within so many seconds until a moment (seconds since 1970).
 
     ``groups`` are those of the rules, by whose intervals one firing is told from the next.
 
@@ -172,7 +172,8 @@ def episodes(prometheus: WebChannel, groups: Sequence[Group], seconds: float, un
         UnansweredError: as `configuration`.
     """
     # A sample that nothing ends, as when Prometheus is stopped, is seen for five minutes more; not so its own time.
-    asked = _window('timestamp(ALERTS{alertstate="firing",severity=~"critical|warning"})', seconds, until, STEP_S)
+    # An alert of any other severity, or of none, may be made critical by relabelling on its way to Alertmanager.
+    asked = _window('timestamp(ALERTS{alertstate="firing",severity!~"none|info"})', seconds, until, STEP_S)
     holes: dict[str, float] = {}
     for group in groups:
         for rule in group.rules:
