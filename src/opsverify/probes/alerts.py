@@ -164,7 +164,7 @@ def _labels(told: Mapping[str, Any]) -> dict[str, str]:
 
 
 def episodes(prometheus: WebChannel, groups: Sequence[Group], seconds: float, until: int) -> tuple[Episode, ...]:
-    """Every firing of an alert, but of heartbeats and notes, within so many seconds until a moment (seconds since 1970).
+    """Every firing within so many seconds until a moment (seconds since 1970), but of heartbeats and notes.
 
     ``groups`` are those of the rules, by whose intervals one firing is told from the next.
 
