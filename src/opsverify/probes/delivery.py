@@ -15,7 +15,7 @@ import yaml
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
 from opsverify.probes import Attempt, about, attempt, text_of
-from opsverify.probes.alert_rules import external_labels
+from opsverify.probes.alert_rules import sender
 from opsverify.probes.collection import Coverage, coverage
 from opsverify.probes.monitoring import api
 
@@ -73,7 +73,7 @@ class Alert:
 
 def marks(prometheus: WebChannel) -> Attempt[Mapping[str, str]]:
     """The labels by which the alerts of this Prometheus are told from those of another one."""
-    return attempt(lambda: external_labels(prometheus))
+    return attempt(lambda: sender(prometheus).external)
 
 
 def alertmanagers(prometheus: WebChannel) -> Attempt[tuple[str, ...]]:

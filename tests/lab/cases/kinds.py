@@ -67,7 +67,7 @@ def batches(cases: Sequence[Case]) -> list[tuple[Case, ...]]:
             found.append([case])
         else:
             batch.append(case)
-    return [tuple(each) for each in (*alone, *found)]
+    return [tuple(each) for each in alone + found]
 
 
 def _clash(one: Fault | NearMiss, other: Fault | NearMiss) -> bool:
