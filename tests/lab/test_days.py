@@ -171,6 +171,6 @@ def test_days_until_a_limit(prometheus: WebChannel, now: datetime) -> None:
     growing, steady = forecast.untils(known, limits.daily_mean, "here")[:2]
     assert str(growing.observed).startswith("in 21 days, about ")
     assert f"(on 20 of 20 days up to {day_of(moments[-1])}, here)" in str(growing.observed)
-    assert str(steady.observed).startswith("not growing")
+    assert str(steady.observed).startswith("steady at 69 %")
     waves = forecast.remembered(daily.history(daily.memory, prometheus, moments), ["growing"], limits.coverage, "use")
     assert len(waves["growing use"]) == 28

@@ -188,7 +188,7 @@ def test_what_this_run_sees_is_todays_value() -> None:
     assert known["/new used"] == (Daily(NOW.date(), 0.1),)
     used, new = forecast.untils(known, LIMIT, forecast.OWN_RUNS)
     assert used.observed == (
-        "in 6 days, about 2026-11-29, +0.05 ratio a day (on 4 of 4 days up to 2026-11-23, by this suite's own runs)"
+        "in 6 days, about 2026-11-29, +5 % a day (on 4 of 4 days up to 2026-11-23, by this suite's own runs)"
     )
     assert new.observed == "cannot be told on 1 day (by this suite's own runs), at least 3 are needed"
     assert used.met
@@ -198,19 +198,20 @@ def test_what_this_run_sees_is_todays_value() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([0.5, 0.4, 0.3], "not growing, -0.1 ratio a day"),
-        ([0.5, 0.5, 0.5], "not growing, +0 ratio a day"),
-        ([0.7, 0.8, 0.9], "already beyond it at 0.9 ratio, +0.1 ratio a day"),
-        ([0.95, 0.9, 0.85], "already beyond it at 0.85 ratio, -0.05 ratio a day"),
-        ([0.5, 0.50001, 0.50002], "in more than 3650 days, +1e-05 ratio a day"),
-        ([0.6, 0.7, 0.8], "in 0 days, about 2026-11-03, +0.1 ratio a day"),
+        ([0.5, 0.4, 0.3], "not growing, -10 % a day"),
+        ([0.5, 0.5, 0.5], "steady at 50 %"),
+        ([0.7, 0.8, 0.9], "already beyond it at 90 %, +10 % a day"),
+        ([0.95, 0.9, 0.85], "already beyond it at 85 %, -5 % a day"),
+        ([0.5, 0.50001, 0.50002], "in more than 3650 days, +0.001 % a day"),
+        ([0.5, 0.500001, 0.500002], "steady at 50 %"),
+        ([0.6, 0.7, 0.8], "in 0 days, about 2026-11-03, +10 % a day"),
     ],
 )
 def test_how_a_forecast_reads(values: list[float], expected: str) -> None:
     days = [Daily(date(2026, 11, 1 + each), value) for each, value in enumerate(values)]
     told = forecast.until("/ used", days, LIMIT, "here")
     assert told.observed == f"{expected} (on 3 of 3 days up to 2026-11-03, here)"
-    assert told.name == "/ used reaches 0.8 ratio"
+    assert told.name == "/ used reaches 80 %"
     (start, _), (end, there) = forecast.line(days)
     assert end - start == 3 * 86_400
     assert there == pytest.approx(values[-1] + 3 * (values[-1] - values[-2]), abs=1e-3)

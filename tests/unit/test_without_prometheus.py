@@ -81,7 +81,7 @@ def test_earlier_runs_serve_and_it_is_said_that_they_do(tmp_path: Path) -> None:
     hot = {"CAP-CPU-01", "CAP-MEM-01", "CAP-TRG-CPU-01", "CAP-TRG-MEM-01"}
     assert {name for name, state in red.items() if state == "fail"} >= hot
     observations = {each["name"]: each["observed"] for each in found["CAP-TRG-CPU-01"]["observations"]}
-    assert "by this suite's own runs" in observations["here mean CPU use reaches 0.7 ratio"]
+    assert "by this suite's own runs" in observations["here mean CPU use reaches 70 %"]
     assert observations["history"] == "36 earlier runs of this profile"
     assert found["CAP-NET-01"]["state"] == "not-applicable"
 

@@ -12,6 +12,7 @@ from opsverify.probes import Attempt
 from opsverify.probes.daily import Days
 
 FARTHEST = 3650  # days; of what lies further away it is only said that it does
+STEADY = 0.01  # of the limit, in as many days: no change that anybody would speak of
 PROMETHEUS = "by Prometheus"
 OWN_RUNS = "by this suite's own runs"
 
@@ -62,18 +63,25 @@ def untils(known: Known, limit: Limit, source: str) -> list[Observation]:
 def until(name: str, days: Sequence[Daily], limit: Limit, source: str) -> Observation:
     """When ``name`` reaches its limit, by a robust line through the daily values that exist; it says on how many."""
     return holds(
-        f"{name} reaches {limit.number:g} {limit.unit}", _told(trend(days), days, limit, source), "shown", True
+        f"{name} reaches {_amount(limit.number, limit.unit)}", _told(trend(days), days, limit, source), "shown", True
     )
+
+
+def _amount(value: float, unit: str, sign: str = "") -> str:
+    """A value as a person reads it: shares of one in per cent."""
+    return f"{value * 100:{sign}.3g} %" if unit == "ratio" else f"{value:{sign}.3g} {unit}"
 
 
 def _told(found: Trend | None, days: Sequence[Daily], limit: Limit, source: str) -> str:
     if found is None:
         return f"cannot be told on {len(days)} day{'s' * (len(days) != 1)} ({source}), at least {LEAST_DAYS} are needed"
     rests = f"on {found.days} of {(found.last - found.first).days + 1} days up to {found.last}, {source}"
-    rate = f"{found.slope:+.3g} {limit.unit} a day"
+    rate = f"{_amount(found.slope, limit.unit, '+')} a day"
     wait = found.days_until(limit.number)
     if found.latest > limit.number:
-        told = f"already beyond it at {found.latest:.3g} {limit.unit}, {rate}"
+        told = f"already beyond it at {_amount(found.latest, limit.unit)}, {rate}"
+    elif abs(found.slope) * FARTHEST < STEADY * abs(limit.number):
+        told = f"steady at {_amount(found.latest, limit.unit)}"
     elif wait is None or found.slope <= 0:
         told = f"not growing, {rate}"
     elif wait > FARTHEST:
