@@ -26,6 +26,7 @@ from opsverify import targets
 from opsverify.catalogue import Catalogue, load
 from opsverify.channels.scratch import ENDING
 from opsverify.channels.shell import Host, ShellChannel
+from opsverify.channels.web import WebChannel
 from opsverify.judgement import Limits
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
@@ -272,3 +273,19 @@ def signals_heard() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@pytest.fixture
+def prometheus(
+    web_server: Callable[..., int], reply: Callable[..., Any], transcript: Transcript, tmp_path: Any
+) -> Callable[..., WebChannel]:
+    """A Prometheus that answers everything with one body: ``prometheus(body, status)``."""
+
+    def make(body: str, status: int = 200) -> WebChannel:
+        port = web_server(reply(status, body.encode()))
+        spec = targets.Prometheus(
+            name="prom", url=f"http://127.0.0.1:{port}", api_job="api", instances=["node"], timeout_s=2.0
+        )
+        return WebChannel(spec, tmp_path, transcript)
+
+    return make

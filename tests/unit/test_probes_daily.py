@@ -21,7 +21,6 @@ from opsverify.errors import UnansweredError
 from opsverify.probes import daily
 from opsverify.probes.daily import Days, parse_days
 from opsverify.probes.series import Line, parse_matrix
-from opsverify.transcript import Transcript
 
 ENDS = ends(datetime(2026, 11, 23, 12, tzinfo=UTC), 3)
 LAST = [date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 22)]
@@ -97,20 +96,6 @@ def test_days_are_put_together_with_what_was_measured_of_them() -> None:
 def test_two_series_of_one_instance_are_an_error() -> None:
     with pytest.raises(UnansweredError, match="two series of a"):
         parse_days([Line({"instance": "a"}, {}), Line({"instance": "a"}, {})], [])
-
-
-@pytest.fixture
-def prometheus(
-    web_server: Callable[..., int], reply: Callable[..., Any], transcript: Transcript, tmp_path: Any
-) -> Callable[..., WebChannel]:
-    def make(body: str, status: int = 200) -> WebChannel:
-        port = web_server(reply(status, body.encode()))
-        spec = targets.Prometheus(
-            name="prom", url=f"http://127.0.0.1:{port}", api_job="api", instances=["node"], timeout_s=2.0
-        )
-        return WebChannel(spec, tmp_path, transcript)
-
-    return make
 
 
 def test_days_are_asked_for_their_last_second_in_one_question(

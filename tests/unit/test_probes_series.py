@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsverify import targets
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UnansweredError
 from opsverify.probes.series import Latency, Requests, latency, memory, parse_vector, query, request_rates
-from opsverify.transcript import Transcript
 
 
 def vector(*samples: tuple[dict[str, str], Any]) -> str:
@@ -89,20 +87,6 @@ def test_an_idle_histogram_has_no_share_and_no_quantile() -> None:
     assert math.isnan(idle.share_within(2))
     assert math.isnan(idle.quantile(0.95))
     assert math.isnan(Latency(()).count)
-
-
-@pytest.fixture
-def prometheus(
-    web_server: Callable[..., int], reply: Callable[..., Any], transcript: Transcript, tmp_path: Any
-) -> Callable[..., WebChannel]:
-    def make(body: str, status: int = 200) -> WebChannel:
-        port = web_server(reply(status, body.encode()))
-        spec = targets.Prometheus(
-            name="prom", url=f"http://127.0.0.1:{port}", api_job="api", instances=["node"], timeout_s=2.0
-        )
-        return WebChannel(spec, tmp_path, transcript)
-
-    return make
 
 
 def test_the_server_gives_up_before_we_do(
