@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from opsverify.catalogue import Strict, TargetKind, Text, first_problem
 from opsverify.errors import UsageError
+from opsverify.gate.settings import Gate
 from opsverify.stores import (
     ApiKeys,
     Backups,
@@ -107,6 +108,7 @@ class Profile(BaseModel):
     logs: list[Annotated[LogFiles | LogIndex | JournalLogs | ContainerLogs, Field(discriminator="role")]] = []
     scratch: Scratch = Scratch()
     program: Program = Program()
+    gate: Gate = Gate()
     not_applicable: list[NotApplicable] = []
     limits: dict[str, dict[str, Any]] = {}
 
