@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
 from opsverify import accepted, attestations, baseline, changes, incidents, roster, stores
-from opsverify.catalogue import Catalogue
+from opsverify.catalogue import Catalogue, check_coverage, claims
 from opsverify.catalogue import load as load_catalogue
 from opsverify.errors import UsageError
 from opsverify.profile import LoadedProfile
@@ -100,6 +100,26 @@ def project(root: Path, profile: str, today: date, *, secrets: bool = False) -> 
     loaded = load_profile(profile, root, today=today, secrets=secrets)
     demands = load_catalogue(root / "checks").with_overrides(loaded.profile.limits, file=loaded.file)
     return Project(root, loaded, demands, of(loaded, root))
+
+
+def validated(project: Project, today: date) -> Read:
+    """All that is input, held against each other, before anything is asked of any system; the files as they are.
+
+    Raises:
+        UsageError: one line with file and key.
+    """
+    loaded, demands = project.loaded, project.catalogue
+    check_coverage(demands, claims(project.root / "checks"))
+    for entry in loaded.profile.not_applicable:
+        if entry.requirement not in demands:
+            raise UsageError(f"{loaded.file}: not_applicable: {entry.requirement!r} is not in the catalogue")
+        known = loaded.profile.names(*demands[entry.requirement].target_kinds)
+        if entry.target not in (None, *(known or ["none"])):
+            raise UsageError(
+                f"{loaded.file}: not_applicable {entry.requirement}: no target {entry.target!r} "
+                f"(it applies to: {', '.join(known) or 'none'})"
+            )
+    return read(project.documents, loaded, demands, today)
 
 
 class Read(NamedTuple):

@@ -20,7 +20,7 @@ from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
 from opsverify.judgement import Observation
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
-from opsverify.run import Run, Subject, new_id
+from opsverify.run import Run, Subject, identity, new_id
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
 
@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", metavar="NAME", help="environment to verify: a folder of profiles/, or a .toml file")
     group.addoption("--reports", metavar="DIR", help="where runs are recorded (default: reports/ of the project)")
     group.addoption("--purpose", choices=PURPOSES, default="ad-hoc", help="why this run is made (default: ad-hoc)")
+    group.addoption("--change", metavar="ID", default="", help="the change that this run is made before or after")
+    group.addoption("--run-id", metavar="HEX", type=identity, help="the id of this run: 8 hex digits (default: any)")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         for word in (*demands.chapters, *catalogue.SEVERITIES):
             config.addinivalue_line("markers", f"{word}: set from the catalogue")
         if config.getoption("profile"):
-            _start(config, demands, checks)
+            _start(config, demands)
         elif _asks_for_checks(config, checks):
             known = ", ".join(sorted(each.parent.name for each in config.rootpath.glob("profiles/*/profile.toml")))
             raise UsageError(f"checks ask live systems: choose which with --profile NAME (there are: {known})")
@@ -61,27 +63,19 @@ def _asks_for_checks(config: pytest.Config, checks: Path) -> bool:
     return any(path.resolve().is_relative_to(checks) for path in paths)
 
 
-def _start(config: pytest.Config, demands: catalogue.Catalogue, checks: Path) -> None:
+def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
     now = datetime.now(UTC)
     loaded = profile.load(config.getoption("profile"), config.rootpath, today=now.date())
     demands = demands.with_overrides(loaded.profile.limits, file=loaded.file)
-    catalogue.check_coverage(demands, catalogue.claims(checks))
-    for entry in loaded.profile.not_applicable:
-        if entry.requirement not in demands:
-            raise UsageError(f"{loaded.file}: not_applicable: {entry.requirement!r} is not in the catalogue")
-        known = loaded.profile.names(*demands[entry.requirement].target_kinds)
-        if entry.target not in (None, *(known or ["none"])):
-            raise UsageError(
-                f"{loaded.file}: not_applicable {entry.requirement}: no target {entry.target!r} "
-                f"(it applies to: {', '.join(known) or 'none'})"
-            )
-    documents.read(documents.of(loaded, config.rootpath), loaded, demands, now.date())
+    documents.validated(
+        documents.Project(config.rootpath, loaded, demands, documents.of(loaded, config.rootpath)), now.date()
+    )
     worker = getattr(config, "workerinput", None)
     if worker is None:
-        identity, name = new_id(now)
+        id_, name = new_id(now, config.getoption("run_id"))
         directory = Path(config.getoption("reports") or config.rootpath / "reports") / loaded.profile.name / name
     else:
-        identity, directory, now = (
+        id_, directory, now = (
             worker["run_id"],
             Path(worker["run_directory"]),
             datetime.fromisoformat(worker["run_start"]),
@@ -91,33 +85,18 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue, checks: Path) ->
         loaded=loaded,
         catalogue=demands,
         directory=directory.absolute(),
-        id=identity,
+        id=id_,
         started=now,
         purpose=config.getoption("purpose"),
+        change=config.getoption("change"),
         worker=worker["workerid"] if worker else "",
     )
-    _nothing_is_out_of_sight(run)
+    run.check_sight()
     config.stash[RUN] = run
     if worker is None and not config.getoption("collectonly"):
         run.directory.mkdir(parents=True)
         record = Record(run, selection=_selection(config))
         config.pluginmanager.register(Recording(config, run, record), "opsverify-recording")
-
-
-def _nothing_is_out_of_sight(run: Run) -> None:
-    seen: dict[str, Subject] = {}
-    for subject in run.population():
-        if str(subject) in seen:
-            raise UsageError(
-                f"{run.loaded.file}: {seen[str(subject)].kind} and {subject.kind} are both called {subject.target!r}, "
-                f"and {subject.requirement} is about both: give one of them another name"
-            )
-        seen[str(subject)] = subject
-        if subject.target == "none" and run.profile.exemption(subject.requirement, "none") is None:
-            raise UsageError(
-                f"{run.loaded.file}: has no {subject.kind} to verify {subject.requirement} on; "
-                f"add one, or a [[not_applicable]] entry with reason, approved_by and expires"
-            )
 
 
 def _selection(config: pytest.Config) -> str:

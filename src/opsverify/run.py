@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import re
 import secrets
 import socket  # noqa: TID251  only for the name of this machine, no connection
 import subprocess  # noqa: TID251  only to ask git which commit this is
@@ -28,6 +29,7 @@ from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
 from opsverify.channels.web import WebChannel
+from opsverify.errors import UsageError
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
 
@@ -83,6 +85,7 @@ class Run:
     id: str
     started: datetime
     purpose: str
+    change: str = ""
     worker: str = ""
     redactor: Redactor = field(default_factory=Redactor)
     channels: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -117,6 +120,26 @@ class Run:
             mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
             found += mine or [Subject(requirement.id, kinds[0], "none")]
         return found
+
+    def check_sight(self) -> None:
+        """Every requirement can be told apart on every target, and is declared not applicable where it has none.
+
+        Raises:
+            UsageError: one line with the profile's file.
+        """
+        seen: dict[str, Subject] = {}
+        for subject in self.population():
+            if str(subject) in seen:
+                raise UsageError(
+                    f"{self.loaded.file}: {seen[str(subject)].kind} and {subject.kind} are both called "
+                    f"{subject.target!r}, and {subject.requirement} is about both: give one of them another name"
+                )
+            seen[str(subject)] = subject
+            if subject.target == "none" and self.profile.exemption(subject.requirement, "none") is None:
+                raise UsageError(
+                    f"{self.loaded.file}: has no {subject.kind} to verify {subject.requirement} on; "
+                    f"add one, or a [[not_applicable]] entry with reason, approved_by and expires"
+                )
 
     def channel(self, kind: str, name: str) -> Any:
         """The channel to a target; there is one per target and run."""
@@ -197,6 +220,7 @@ class Run:
         return {
             "id": self.id,
             "purpose": self.purpose,
+            "change": self.change,
             "profile": self.profile.name,
             "profile_file": str(self.loaded.file.name if self.loaded.file.is_absolute() else self.loaded.file),
             "profile_sha256": self.loaded.digest,
@@ -211,10 +235,21 @@ class Run:
         }
 
 
-def new_id(now: datetime) -> tuple[str, str]:
-    """A run's id and the name of its directory: ``<UTC time>-<id>``."""
-    identity = secrets.token_hex(4)
-    return identity, f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{identity}"
+def new_id(now: datetime, given: str | None = None) -> tuple[str, str]:
+    """A run's id, unless it is ``given``, and the name of its directory: ``<UTC time>-<id>``."""
+    found = given or secrets.token_hex(4)
+    return found, f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{found}"
+
+
+def identity(text: str) -> str:
+    """A run's id as it is given.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[0-9a-f]{8}", text):
+        raise ValueError(f"got {text!r}, expected 8 hex digits")
+    return text
 
 
 def _commit(root: Path) -> str:
