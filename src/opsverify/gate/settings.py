@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from opsverify.catalogue import Strict
 
@@ -31,3 +31,10 @@ class Gate(Strict):
     p_value: Annotated[float, Field(gt=0, le=0.05)] = 0.01
     reprobes: Annotated[int, Field(ge=0, le=2)] = 2
     rollback_seconds: Seconds = 900.0
+
+    @model_validator(mode="after")
+    def _can_settle(self) -> Self:
+        least = (self.settle_polls - 1) * self.settle_interval_seconds
+        if self.settle_seconds < least:
+            raise ValueError(f"settle_seconds: expected at least {least:g}, which so many polls take")
+        return self
