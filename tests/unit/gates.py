@@ -7,6 +7,7 @@ from typing import Any
 
 from opsverify.gate.story import Phase, Reason, Story
 
+FAILS = "passed before, and fails now"
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -18,7 +19,7 @@ def story(phase: Phase = "pre", identity: str = "0a1b2c3d", **more: Any) -> Stor
         "change": "CHG-1",
         "summary": "A release",
         "class_": "standard",
-        "scope": "all requirements",
+        "scope": "",
         "profile": "test",
         "profile_sha256": "a" * 64,
         "change_sha256": "b" * 64,
@@ -42,6 +43,8 @@ def story(phase: Phase = "pre", identity: str = "0a1b2c3d", **more: Any) -> Stor
     return Story(**(known | more))
 
 
-def reason(effect: Any = "NO-GO", about: str = "HLT-PG-01-postgres", why: str = "passed before, and fails now") -> Reason:
+def reason(
+    effect: Any = "NO-GO", about: str = "HLT-PG-01-postgres", why: str = "passed before, and fails now"
+) -> Reason:
     """One reason."""
     return Reason(effect=effect, about=about, why=why)

@@ -160,5 +160,6 @@ def test_a_hook_that_cannot_be_run_is_told_before_anything_is_asked(
 def test_a_hook_without_an_interpreter_is_told_in_one_line(tmp_path: Path) -> None:
     script(tmp_path, "")
     (tmp_path / "scripts/rollback.sh").write_text("#!/no/such/interpreter\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="cannot be started"):
-        rollback.execute(["./scripts/rollback.sh"], tmp_path, 5, str, lambda _: None)
+    done = rollback.execute(["./scripts/rollback.sh"], tmp_path, 5, str, lambda _: None)
+    assert done.exit_status == rollback.NOT_STARTED
+    assert "cannot be started" in done.output

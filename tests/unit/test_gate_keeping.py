@@ -13,6 +13,7 @@ import pytest
 
 from opsverify.errors import UsageError
 from opsverify.gate import keeping
+from opsverify.gate.story import Phase
 from opsverify.redaction import Redactor
 from tests.unit.gates import START, story
 
@@ -26,8 +27,14 @@ def gates(tmp_path: Path) -> Path:
     return found
 
 
+def drafted(gates: Path, name: str = NAME, phase: Phase = "pre") -> Path:
+    found = keeping.draft(gates, name, phase)
+    found.mkdir()
+    return found
+
+
 def kept(gates: Path) -> Path:
-    return keeping.keep(keeping.draft(gates, NAME, "pre"), story(), "<html></html>", Redactor())
+    return keeping.keep(drafted(gates), story(), "<html></html>", Redactor())
 
 
 def test_a_gate_is_read_back_as_it_was_kept(gates: Path, tmp_path: Path) -> None:
@@ -46,7 +53,7 @@ def test_a_gate_is_read_back_as_it_was_kept(gates: Path, tmp_path: Path) -> None
 def test_gates_come_in_the_order_in_which_they_were_held(gates: Path, tmp_path: Path) -> None:
     for minute, (phase, identity) in enumerate((("pre", "ffffffff"), ("post", "00000000"), ("pre", "11111111"))):
         held = story(phase, identity, start=START.replace(minute=minute))  # type: ignore[arg-type]
-        keeping.keep(keeping.draft(gates, f"20261123T120000Z-{identity}", held.phase), held, "", Redactor())
+        keeping.keep(drafted(gates, f"20261123T120000Z-{identity}", held.phase), held, "", Redactor())
     assert [each.story.id for each in keeping.stories(gates, tmp_path).kept] == ["ffffffff", "00000000", "11111111"]
 
 
@@ -92,16 +99,16 @@ def test_what_has_the_right_digest_and_is_no_story_is_told_with_its_key(gates: P
 def test_a_secret_is_not_kept(gates: Path, tmp_path: Path) -> None:
     redactor = Redactor()
     redactor.add("hunter22hunter22")
-    draft = keeping.draft(gates, NAME, "pre")
+    draft = drafted(gates)
     leaky = story(summary="it is hunter22hunter22")
-    with pytest.raises(keeping.LeakError, match="gate.json"):
+    with pytest.raises(keeping.LeakError, match=r"gate\.json"):
         keeping.keep(draft, leaky, "", redactor)
     assert keeping.stories(gates, tmp_path) == ([], [])
     assert keeping.redacted(leaky, redactor).summary == "it is [redacted]"
 
 
 def test_a_draft_is_no_gate(gates: Path, tmp_path: Path) -> None:
-    draft = keeping.draft(gates, NAME, "pre")
+    draft = drafted(gates)
     (draft / "gate.json").write_text(story().model_dump_json())
     assert keeping.stories(gates, tmp_path) == ([], [])
 
@@ -113,7 +120,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 def _hold(gates: Path, ready: Path) -> None:
     with keeping.held(gates, "pre", START):
-        keeping.draft(gates, NAME, "pre").joinpath("gate.json").write_text("{", encoding="utf-8")
+        drafted(gates).joinpath("gate.json").write_text("{", encoding="utf-8")
         ready.touch()
         time.sleep(60)
 

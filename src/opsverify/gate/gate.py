@@ -6,31 +6,27 @@ after it is held against each other by pure modules beside this one; here is onl
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from opsverify import documents
 from opsverify.changes import Change
 from opsverify.documents import Project
-from opsverify.errors import UnansweredError, UsageError
-from opsverify.gate import baselines, comparing, drift, keeping, numbers, preconditions, rollback, settling, verdict
+from opsverify.errors import OpsverifyError, UsageError
+from opsverify.gate import baselines, comparing, drift, keeping, numbers, preconditions, rollback, verdict
 from opsverify.gate.baselines import Terms
-from opsverify.gate.comparing import Check
+from opsverify.gate.instruments import Instruments, Measurement, Say
 from opsverify.gate.keeping import Kept
 from opsverify.gate.page import page
 from opsverify.gate.settings import Gate
-from opsverify.gate.story import Baseline, Compared, Phase, Reason, Rollback, Settling, Snapshot, Story
-from opsverify.gate.verifying import Suite, VerificationError, Verified, check_areas
-from opsverify.probes import changes as records
-from opsverify.probes import configuration, latency, readiness
+from opsverify.gate.story import Baseline, Compared, Measured, Phase, Reason, Rollback, Settling, Snapshot, Story
+from opsverify.gate.verifying import Suite, check_areas
 from opsverify.run import Run, new_id
-
-Say = Callable[[str], None]
 
 
 class Wanted(NamedTuple):
@@ -64,15 +60,16 @@ def hold(project: Project, wanted: Wanted, voice: Voice) -> Kept:
     hook = rollback.command(change, project.root) if wanted.execute_rollback else []
     name = project.loaded.profile.name
     gates = keeping.folder(project.root, name, change.id)
+    identity, named = new_id(now)
+    directory = keeping.draft(gates, named, wanted.phase)
+    run = Run(project.root, project.loaded, project.catalogue, directory, identity, now, wanted.phase, change.id)
+    run.check_sight()
     with keeping.held(gates, wanted.phase, now):
         earlier = _earlier(gates, project) if wanted.phase == "post" else []
-        identity, directory_name = new_id(now)
-        directory = keeping.draft(gates, directory_name, wanted.phase)
-        run = Run(project.root, project.loaded, project.catalogue, directory, identity, now, wanted.phase, change.id)
-        run.check_sight()
+        directory.mkdir()
         scope = comparing.scope_of(change)
         suite = Suite(project.root, wanted.profile, name, wanted.phase, change.id, scope, voice.say)
-        session = Session(run, change, digest, suite, voice)
+        session = Session(run, change, digest, Instruments(run, suite, voice.say), voice)
         return session.before() if wanted.phase == "pre" else session.after(earlier, hook)
 
 
@@ -95,7 +92,7 @@ def _record(project: Project, wanted: str, today: dt.date) -> tuple[Change, str]
         raise UsageError(f"{where}/{file.name}: cannot be read: {error.strerror}") from None
 
 
-def _earlier(gates: Any, project: Project) -> list[Kept]:
+def _earlier(gates: Path, project: Project) -> list[Kept]:
     """The gates before the change that were kept; one that was tampered with is no reason to take an older one.
 
     Raises:
@@ -109,28 +106,13 @@ def _earlier(gates: Any, project: Project) -> list[Kept]:
 
 
 @dataclass
-class Measurement:
-    """What was measured on one side of the change."""
-
-    first: Verified
-    again: list[Verified]
-    checks: dict[str, Check]
-    configuration: Snapshot = field(default_factory=Snapshot)
-    latencies: latency.Latencies = field(default_factory=latency.Latencies)
-
-    def sound(self) -> list[Reason]:
-        """Why its verification is nothing to decide by."""
-        return comparing.unsound(self.first.document)
-
-
-@dataclass
 class Session:
     """One gate while it is held."""
 
     run: Run
     change: Change
     digest: str
-    suite: Suite
+    instruments: Instruments
     voice: Voice
 
     @property
@@ -148,7 +130,7 @@ class Session:
             self.voice.say(f"{self.change.id}: its record is not in order, so no system is asked anything")
             return self._keep(reasons)
         reasons += preconditions.ahead(self.change, self.settings.baseline_hours, now)
-        found = self._measure()
+        found = self.instruments.measure()
         checks = comparing.before(found.checks)
         reasons += [*found.sound(), *comparing.reasons(checks), *_unseen(found)]
         return self._keep(reasons, checks, found)
@@ -157,15 +139,19 @@ class Session:
         """The digest of the file that bears the test of this change out."""
         if self.change.test is None:
             return {}
-        with self._asking() as run:
-            return {self.change.test.artefact: run.channel("program", "program").digest(self.change.test.artefact)}
+        named = self.change.test.artefact
+        with self.instruments.asking() as run:
+            try:
+                return {named: run.channel("program", "program").digest(named)}
+            except OpsverifyError as error:
+                raise UsageError(f"{self.change.id}: test.artefact: {error}") from None
 
     # ---- after the change
 
     def after(self, earlier: Sequence[Kept], hook: Sequence[str]) -> Kept:
         """What the change did, and on NO-GO what came of going back."""
-        settled = self._settle()
-        found = self._measure()
+        settled = self.instruments.settle()
+        found = self.instruments.measure()
         reasons = [*_unsettled(settled), *found.sound()]
         kept, against = self._baseline(earlier, found)
         reasons += against
@@ -179,7 +165,7 @@ class Session:
         measured = numbers.compare_all(pre.samples, found.latencies.samples, self.settings)
         reasons += comparing.reasons(checks)
         reasons += baselines.did_not_happen(self.change, baselines.terms_of(pre), self._terms(found), checks)
-        reasons += [*drifted.reasons, *numbers.reasons(measured), *_unmeasured(found)]
+        reasons += [*drifted.reasons, *_slower(measured, found)]
         more = {
             "settling": settled,
             "baseline": _shown(kept, self.run),
@@ -233,73 +219,32 @@ class Session:
             done = rollback.execute(hook, self.run.root, bound, redact, self.voice.echo)
             done = self._verified_again(done, pre)
         except BaseException as error:
-            why = f"was broken off: {error or type(error).__name__}"
-            broken = [*done.reasons, Reason(effect="INCONCLUSIVE", about="rollback", why=why)]
+            why = f"what came of it was not seen to its end: {str(error) or type(error).__name__}"
             seconds = done.seconds or round(time.monotonic() - begun, 3)
-            done = done.model_copy(update={"reasons": broken, "seconds": seconds})
-            self._keep(reasons, checks, found, **more, rollback=done)
-            raise
+            untold = [Reason(effect="INCONCLUSIVE", about="rollback", why=why)]
+            done = done.model_copy(update={"reasons": untold, "seconds": seconds})
+            kept = self._keep(reasons, checks, found, **more, rollback=done)
+            if not isinstance(error, OpsverifyError):
+                raise
+            self.voice.say(why)
+            return kept  # NO-GO it is, whatever keeps the suite from saying more
         return self._keep(reasons, checks, found, **more, rollback=done)
 
     def _verified_again(self, done: Rollback, pre: Story) -> Rollback:
         """Whether what was there before the change is there again."""
         how = "ended, it took too long" if done.exit_status is None else f"ended with status {done.exit_status}"
         self.voice.say(f"the rollback {how} after {done.seconds:.1f} s")
-        settled = self._settle()
-        found = self._measure()
+        settled = self.instruments.settle()
+        found = self.instruments.measure()
         measured = numbers.compare_all(pre.samples, found.latencies.samples, self.settings)
         reasons = [*_unsettled(settled), *found.sound(), *comparing.reasons(self._compare(pre, found))]
-        reasons += [*numbers.reasons(measured), *_unmeasured(found)]
+        reasons += _slower(measured, found)
         if done.exit_status != 0:
             reasons.append(Reason(effect="INCONCLUSIVE", about="rollback", why=f"{' '.join(done.command)} {how}"))
         decided = verdict.decide(self.change.id, "post", reasons)
         self.voice.say(f"after the rollback: {decided.verdict}")
         update = {"verdict": decided.verdict, "reasons": decided.reasons, "verification": found.first.run}
         return done.model_copy(update=update)
-
-    # ---- measuring
-
-    def _settle(self) -> Settling:
-        """Wait until everything is ready."""
-        with self._asking() as run:
-            quick = readiness.hurried(run)
-            with contextlib.closing(quick):
-                words = f"{self.settings.settle_polls} times in a row, for {self.settings.settle_seconds:g} s at most"
-                self.voice.say(f"waiting until everything is ready {words}")
-                said: dict[str, str] = {}
-
-                def poll() -> Any:
-                    found = readiness.poll(quick)
-                    if found.waiting and found.waiting != said.get("last"):
-                        self.voice.say(f"not ready: {'; '.join(f'{on}: {why}' for on, why in found.waiting.items())}")
-                    said["last"] = found.waiting  # type: ignore[assignment]
-                    return found
-
-                return settling.settle(poll, time.monotonic, time.sleep, self.settings)
-
-    def _measure(self) -> Measurement:
-        """Verify, ask what failed again, and take configuration and samples."""
-        self.voice.say("verifying")
-        first = self.suite.verify()
-        again = self.suite.again(first, self.settings.reprobes)
-        try:
-            checks = comparing.checks_of(first.document, [each.document for each in again], self.suite.scope)
-        except (ValueError, KeyError) as error:
-            raise VerificationError(f"{first.run.directory}: its results.json is no record of a run: {error}") from None
-        with self._asking() as run:
-            self.voice.say("reading the configuration")
-            snapshot = configuration.snapshot(run)
-            self.voice.say(f"taking {self.settings.samples} samples of each latency")
-            latencies = latency.latencies(run, self.settings.samples)
-        return Measurement(first, again, checks, snapshot, latencies)
-
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[Run]:
-        """Channels of one step's own: what was unreachable in an earlier one is asked anew. One transcript for all."""
-        fresh = replace(self.run, channels={}, facts={})
-        fresh.transcript = self.run.transcript
-        with contextlib.closing(fresh):
-            yield fresh
 
     # ---- the word
 
@@ -312,7 +257,7 @@ class Session:
         targets = found.first.document["population"]["targets"] if found else {}
         return {
             "change": self.change.id,
-            "scope": self.suite.scope.markers,
+            "scope": self.instruments.suite.scope.markers,
             "profile": self.run.profile.name,
             "profile_sha256": self.run.loaded.digest,
             "parts": baselines.parts(self.run.profile),
@@ -335,13 +280,13 @@ class Session:
         **more: Any,
     ) -> Kept:
         """Decide, and keep it."""
-        decided = verdict.decide(self.change.id, self.suite.phase, reasons)
+        decided = verdict.decide(self.change.id, self.instruments.suite.phase, reasons)
         about = self.run.about()
         story = Story(
             **self._about(found),
             **{name: about[name] for name in ("user", "runner", "ci")},
             id=self.run.id,
-            phase=self.suite.phase,
+            phase=self.instruments.suite.phase,
             summary=self.change.summary,
             class_=self.change.class_,
             change_sha256=self.digest,
@@ -367,7 +312,12 @@ def _alone(compared: Compared) -> Compared:
     """A check after the change that there is nothing to hold against: whatever is wrong with it, since when?"""
     wrong = compared.effect != "info"
     why = f"{compared.why.removeprefix('must pass before a change is made, but ')}; since when cannot be told"
-    update = {"pre": None, "post": compared.pre, "effect": "INCONCLUSIVE" if wrong else "info", "why": why if wrong else ""}
+    update = {
+        "pre": None,
+        "post": compared.pre,
+        "effect": "INCONCLUSIVE" if wrong else "info",
+        "why": why if wrong else "",
+    }
     return compared.model_copy(update=update)
 
 
@@ -398,8 +348,11 @@ def _unseen(found: Measurement) -> list[Reason]:
     return [Reason(effect="WARN", about=about, why=f"{why}; {later}") for about, why in (*areas, *samples)]
 
 
-def _unmeasured(found: Measurement) -> list[Reason]:
-    return [
-        Reason(effect="INCONCLUSIVE", about=f"latency of {name}", why=why)
+def _slower(measured: Sequence[Measured], found: Measurement) -> list[Reason]:
+    """What of the latencies counts, and why what was not measured now was not; neither before nor now is a WARN."""
+    before = {each.name for each in measured if each.pre}
+    failed = [
+        Reason(effect="INCONCLUSIVE" if name in before else "WARN", about=f"latency of {name}", why=why)
         for name, why in found.latencies.unmeasured.items()
     ]
+    return [*(each for each in numbers.reasons(measured) if each.about not in found.latencies.unmeasured), *failed]

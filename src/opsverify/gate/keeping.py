@@ -103,10 +103,8 @@ def _sweep(gates: Path) -> None:
 
 
 def draft(gates: Path, name: str, phase: Phase) -> Path:
-    """A new folder to write into; `keep` gives it its name."""
-    found = gates / f".{name}-{phase}"
-    found.mkdir()
-    return found
+    """The folder that a gate writes into, which it has to make; `keep` gives it its name."""
+    return gates / f".{name}-{phase}"
 
 
 def final(directory: Path) -> Path:

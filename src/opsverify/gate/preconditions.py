@@ -55,9 +55,7 @@ def _missing(change: Change) -> Iterator[str]:
         yield f"was approved by {change.approval.by} (a placeholder)"
 
 
-def _wrong(
-    change: Change, artefacts: dict[str, str | None], catalogue: Catalogue, now: datetime
-) -> Iterator[str]:
+def _wrong(change: Change, artefacts: dict[str, str | None], catalogue: Catalogue, now: datetime) -> Iterator[str]:
     """What the rules of change records find in this one: steps out of order, its author's approval, another class."""
     records = Records("changes", (change,), artefacts)
     judged: list[tuple[str, str, Rule]] = [

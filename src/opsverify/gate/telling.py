@@ -12,18 +12,20 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from opsverify.gate import drift
 from opsverify.gate.keeping import GATE, PAGE, Kept
-from opsverify.gate.story import WORSE, Drift, Measured, Reason, Rollback, Story, Verification
+from opsverify.gate.story import WORSE, Measured, Reason, Rollback, Story, Verification
+from opsverify.gate.verifying import described
 from opsverify.summary import visible
 from opsverify.terminal import pad, wrap
 
+MOST_DIFFERENCES = 120  # lines of the diff
 MOST = 40  # lines of one kind; the rest is in gate.json
 LONGEST = 400  # characters of one value
 SUMMARY = "GITHUB_STEP_SUMMARY"
 SYMBOLS = {"GO": "✓", "WARN": "!", "NO-GO": "✗", "INCONCLUSIVE": "?", "info": "·"}
 INDENT = 2
-LABEL = 14
-ABSENT = "absent"
+LABEL = 16
 
 
 def told(kept: Kept, root: Path, columns: int = 100) -> str:
@@ -33,8 +35,7 @@ def told(kept: Kept, root: Path, columns: int = 100) -> str:
     for block in (_reasons(story.reasons), _drift(story), _numbers(story.numbers), _rollback(story)):
         lines += ["", *block] if block else []
     lines += ["", f"{SYMBOLS[story.verdict]} {story.verdict}: {story.sentence}", f"  {story.sentence_zh}", ""]
-    lines += [f"{pad(label, LABEL)}{where}" for label, where in _where(kept, root)]
-    return "\n".join(part for line in lines for part in _folded(line, columns))
+    return "\n".join([*(part for line in lines for part in _folded(line, columns)), *_places(kept, root)])
 
 
 def so_far(gates: Sequence[Kept], root: Path, columns: int = 100) -> str:
@@ -44,13 +45,16 @@ def so_far(gates: Sequence[Kept], root: Path, columns: int = 100) -> str:
     lines = []
     for each in gates[:-1]:
         story = each.story
-        lines += [_head(story), f"  {story.sentence}"]
         worst = [reason for reason in story.reasons if reason.effect != "info"]
-        lines += [f"  {line}" for line in _reasons(worst)]
-        lines += [f"  {line}" for line in _rollback(story)]
-        lines += [f"  {pad(label, LABEL)}{where}" for label, where in _where(each, root)] + [""]
-    earlier = "\n".join(part for line in lines for part in _folded(line, columns))
-    return f"{earlier}\n{told(gates[-1], root, columns)}" if earlier else told(gates[-1], root, columns)
+        short = [story.sentence, *_reasons(worst), *_rollback(story)]
+        lines += [part for line in (_head(story), *(f"  {each}" for each in short)) for part in _folded(line, columns)]
+        lines += [*_places(each, root), ""]
+    return "\n".join([*lines, told(gates[-1], root, columns)])
+
+
+def _places(kept: Kept, root: Path) -> list[str]:
+    """Where the reports are; a path is not folded, so that it can be copied."""
+    return [f"{pad(label, LABEL)}{visible(where)}" for label, where in _where(kept, root)]
 
 
 def _folded(line: str, columns: int) -> Iterator[str]:
@@ -69,7 +73,7 @@ def _head(story: Story) -> str:
 def _circumstances(story: Story) -> Iterator[str]:
     """Under what a gate was held: the change, who, what was in scope, which baseline, and how readiness came."""
     took = (story.end - story.start).total_seconds()
-    yield f"{story.summary} ({story.class_}: {story.scope})"
+    yield f"{story.summary} ({story.class_}: {described(story.scope)})"
     yield f"gate {story.id} by {story.user} on {story.runner}{f', {story.ci}' if story.ci else ''}, {took:.1f} s"
     if story.baseline is not None:
         age = story.baseline.age_seconds / 60
@@ -96,23 +100,10 @@ def _reasons(reasons: Sequence[Reason]) -> list[str]:
 
 
 def _drift(story: Story) -> list[str]:
-    """What differs in the configuration, as a diff, what nobody declared first; and what was declared in vain."""
-    found: list[str] = []
-    for each in sorted(story.drift, key=lambda each: (each.declared, each.area, each.name))[:MOST]:
-        found += _difference(each)
-    if len(story.drift) > MOST:
-        found.append(f"… and {len(story.drift) - MOST} more differences in {GATE}")
-    for undone in story.undone:
-        found.append(
-            f"declared, but did not happen: {undone.what}: {undone.before} → {undone.after}; found {undone.found}"
-        )
-    return found
-
-
-def _difference(each: Drift) -> list[str]:
-    title = f"{'declared' if each.declared else 'NOT DECLARED'}: {each.area}: {each.name}"
-    sides = (("-", each.before), ("+", each.after))
-    return [title, *(f"  {sign} {ABSENT if value is None else _clipped(value)}" for sign, value in sides)]
+    """What differs in the configuration, as a diff, and what was declared in vain."""
+    lines = drift.listing(story.drift, story.undone)
+    more = [f"… and {len(lines) - MOST_DIFFERENCES} more lines in {GATE}"] if len(lines) > MOST_DIFFERENCES else []
+    return lines[:MOST_DIFFERENCES] + more
 
 
 def _numbers(numbers: Sequence[Measured]) -> list[str]:

@@ -44,12 +44,9 @@ def check_areas(change: Change, catalogue: Catalogue) -> None:
             raise UsageError(f"{change.id}: areas: {each!r} is no chapter (there are: {known})")
 
 
-def described(scope: Scope) -> str:
-    """A scope in words."""
-    if scope.severities is None:
-        return "all requirements"
-    chapters = ", ".join(sorted(scope.chapters))
-    return f"critical requirements and all of {chapters}" if chapters else "critical requirements"
+def described(markers: str) -> str:
+    """A scope in words, by the markers that choose it."""
+    return f"requirements that are {markers}" if markers else "all requirements"
 
 
 @dataclass
@@ -105,7 +102,9 @@ class Suite:
         if status == USAGE:
             raise UsageError(f"{self.change}: the verification was refused; its reason stands above")
         if status == NOTHING:
-            raise UsageError(f"{self.change}: no check is in scope ({described(self.scope)}): nothing was verified")
+            raise UsageError(
+                f"{self.change}: no check is in scope ({described(self.scope.markers)}): nothing was verified"
+            )
         if status not in (OK, RED) or not found:
             what = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
             lost = "" if found else ", and left no results.json behind"
