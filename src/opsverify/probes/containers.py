@@ -58,7 +58,7 @@ class Container:
     """A container as ``inspect`` shows it; ``health`` is None where the image defines no health check.
 
     ``oneoff`` is what ``docker compose run`` starts: it carries the service's name but is none of its containers.
-    ``image`` is the id of its image.
+    ``image`` is the id of its image, ``reference`` the name (and tag) by which it was asked for.
     """
 
     id: str
@@ -80,6 +80,7 @@ class Container:
     log_options: tuple[tuple[str, str], ...] = ()
     log_path: str = ""
     image: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,7 @@ def parse_inspect(data: dict[str, Any]) -> Container:
             log_options=tuple(sorted((configuration["LogConfig"].get("Config") or {}).items())),
             log_path=data.get("LogPath") or "",
             image=data["Image"],
+            reference=data["Config"].get("Image") or "",
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnansweredError(

@@ -1,0 +1,192 @@
+"""One look at everything: what answers is ready, whatever else is waited for by name, and nothing ever raises."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from opsverify.probes import readiness
+from opsverify.probes.containers import Container, parse_inspect
+from opsverify.probes.readiness import PATIENCE, hurried, poll, unready
+from opsverify.profile import LoadedProfile, Profile
+from opsverify.run import Run
+from opsverify.transcript import Transcript
+
+Serve = Callable[..., int]
+Reply = Callable[..., Callable[[BaseHTTPRequestHandler], None]]
+HEALTHY = b'{"status": "healthy"}'
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Callable[..., Run]:
+    """A run with an API, a database and a cache at these ports."""
+
+    def make(api: int, database: int, cache: int, **more: Any) -> Run:
+        at = {name: f"127.0.0.1:{port}" for name, port in {"api": api, "db": database, "cache": cache}.items()}
+        account = {"user": "u", "password": {"env": "X"}}
+        profile = {
+            "name": "test",
+            "description": "d",
+            "apis": [{"name": "api", "url": f"http://{at['api']}"}],
+            "databases": [{"name": "postgres", "address": at["db"], "dbname": "x", "sslmode": "disable", **account}],
+            "caches": [{"name": "redis", "address": at["cache"], "managed": True, "timeout_s": 1, **account}],
+            **more,
+        }
+        secrets = {"databases.postgres": SecretStr("hunter22"), "caches.redis": SecretStr("hunter22")}
+        loaded = LoadedProfile(Profile.model_validate(profile), Path("p.toml"), "0" * 64, secrets)
+        return Run(tmp_path, loaded, {}, tmp_path, "1", datetime.now(UTC), "post")  # type: ignore[arg-type]
+
+    return make
+
+
+def test_a_hurried_run_has_short_bounds_channels_of_its_own_and_the_same_transcript(runs: Callable[..., Run]) -> None:
+    slow = runs(1, 2, 3)
+    quick = hurried(slow)
+    assert [each.timeout_s for each in (*quick.profile.apis, *quick.profile.databases)] == [PATIENCE, PATIENCE]
+    assert quick.profile.caches[0].timeout_s == 1
+    assert slow.profile.apis[0].timeout_s == 10
+    assert quick.transcript is slow.transcript
+    poll(quick)
+    assert slow.channels == {}
+    assert len(quick.channels) == 3
+    quick.close()
+
+
+def test_what_does_not_answer_is_waited_for_by_name_and_asked_anew(
+    runs: Callable[..., Run], closed_port: int, transcript: Transcript
+) -> None:
+    quick = hurried(runs(closed_port, closed_port, closed_port))
+    for _ in range(3):
+        before = quick.transcript.count
+        found = poll(quick)
+        assert list(found.waiting) == ["api api", "cache redis", "database postgres"]
+        assert all("refused" in why for why in found.waiting.values())
+        assert quick.transcript.count - before == 3  # each was really asked
+        assert found.at.tzinfo is not None
+    quick.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, HEALTHY, ""),
+        (200, b'{"status": "OK"}', ""),
+        (503, HEALTHY, "answers with status 503 and claims to be: healthy"),
+        (200, b'{"status": "starting"}', "answers with status 200 and claims to be: starting"),
+        (200, b"<html>please log in</html>", "answers with status 200 and claims to be: no JSON"),
+        (200, b"", "answers with status 200 and claims to be: no JSON"),
+        (301, HEALTHY, "answers with status 301 and claims to be: healthy"),
+    ],
+)
+def test_an_api_is_ready_when_it_says_so(
+    runs: Callable[..., Run], web_server: Serve, reply: Reply, closed_port: int, status: int, body: bytes, why: str
+) -> None:
+    quick = hurried(runs(web_server(reply(status, body)), closed_port, closed_port))
+    assert poll(quick).waiting.get("api api", "") == why
+    quick.close()
+
+
+def test_what_hangs_costs_one_short_time_out_side_by_side(runs: Callable[..., Run], web_server: Serve) -> None:
+    def hang(request: BaseHTTPRequestHandler) -> None:
+        time.sleep(1.5)
+
+    port = web_server(hang)
+    quick = hurried(runs(port, 1, port), seconds=0.5)
+    for _ in range(2):
+        begun = time.monotonic()
+        found = poll(quick)
+        assert time.monotonic() - begun < 1.3
+        assert {"api api", "cache redis"} <= set(found.waiting)
+    quick.close()
+
+
+def test_nothing_that_a_probe_raises_gets_out(
+    runs: Callable[..., Run], closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness.web, "health", lambda _: 1 / 0)
+    monkeypatch.setattr(readiness.caches, "ping", lambda _: SimpleNamespace(required=lambda: "LOADING"))
+    quick = hurried(runs(1, closed_port, 1))
+    found = poll(quick).waiting
+    assert found["api api"] == "division by zero"
+    assert found["cache redis"] == "answers PING with 'LOADING'"
+    quick.close()
+
+
+def test_an_engine_that_does_not_answer_is_waited_for(runs: Callable[..., Run], closed_port: int) -> None:
+    host = {"name": "node", "connection": "local://", "docker_api": f"http://127.0.0.1:{closed_port}"}
+    quick = hurried(runs(closed_port, closed_port, closed_port, hosts=[host]))
+    assert "host node" in poll(quick).waiting
+    quick.close()
+
+
+@pytest.fixture
+def container(captured: Callable[[str], str]) -> Callable[..., Container]:
+    """A container of the service redis, with some things other than they were."""
+    whole = json.loads(captured("inspect-redis.json"))
+
+    def make(status: str = "running", health: str | None = "healthy", policy: str = "always", **more: str) -> Container:
+        each = copy.deepcopy(whole)
+        each["State"] |= {"Status": status, "Health": {"Status": health} if health else None}
+        each["HostConfig"]["RestartPolicy"]["Name"] = policy
+        each["Config"]["Labels"] |= {f"com.docker.compose.{key}": value for key, value in more.items()}
+        return parse_inspect(each)
+
+    return make
+
+
+NAME = "container tokenswap-lab_redis_1 on node"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, ""),
+        ({"health": None}, ""),
+        ({"health": "starting"}, "is running, its health is starting"),
+        ({"health": "unhealthy"}, "is running, its health is unhealthy"),
+        ({"status": "restarting"}, "is restarting"),
+        ({"status": "paused"}, "is paused"),
+        ({"status": "exited"}, "is exited"),
+        ({"status": "created"}, "is created"),
+        ({"status": "exited", "policy": "no"}, "is exited"),
+        ({"status": "exited", "policy": "no", "service": "migration"}, ""),
+        ({"status": "exited", "policy": "always", "service": "worker"}, "is exited"),
+        ({"status": "dead", "policy": "no", "service": "migration"}, "is dead"),
+        ({"status": "exited", "oneoff": "True"}, ""),
+    ],
+)
+def test_what_is_meant_to_run_does(container: Callable[..., Container], change: dict[str, Any], why: str) -> None:
+    found = unready("node", "tokenswap-lab", ["redis"], [container(**change)])
+    assert found.get(NAME, "") == why
+
+
+def test_a_service_without_a_container_is_waited_for(container: Callable[..., Container]) -> None:
+    assert unready("node", "tokenswap-lab", ["redis", "api"], [container()]) == {
+        "service api on node": "has no container"
+    }
+    other = container(project="other")
+    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], [other])
+    assert unready("node", None, ["redis"], [other]) == {}
+
+
+@given(
+    st.sampled_from(["running", "exited", "created", "restarting", "dead", "paused", "removing"]), st.text(max_size=9)
+)
+def test_a_container_of_the_inventory_is_ready_only_when_it_runs(status: str, health: str) -> None:
+    each = SimpleNamespace(
+        name="x", service="api", project="", status=status, health=health, restart_policy="no", oneoff=False
+    )
+    ready = not unready("node", None, ["api"], [each])  # type: ignore[list-item]
+    assert ready is (status == "running" and health in ("healthy", "none"))
