@@ -13,9 +13,11 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from lab.deliver import REDIS_VERIFIER
 from opsverify import accepted, attestations, baseline, changes, cli, incidents, roster
+from opsverify.gate.settings import Gate
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
 from opsverify.targets import Growth
@@ -75,6 +77,11 @@ def test_every_opsverify_example_is_understood(command: str) -> None:
     assert cli.parser().parse_args(shlex.split(command)[1:]).profile == "production"
 
 
+def defaults(model: type[BaseModel], shown: dict[str, Any]) -> bool:
+    """Whether what is shown as the defaults of a model are all of them."""
+    return model().model_dump() == shown
+
+
 PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the example
     "# roster.toml": roster.parse,
     "# attestations.toml": attestations.parse,
@@ -86,6 +93,10 @@ PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the ex
     ),
     "# incidents/INC-2026-0117.toml": lambda text, _: incidents.parse(text, "incidents/INC-2026-0117.toml"),
     "# CHG-2026-0042.toml": lambda text, _: changes.parse(text, "changes/CHG-2026-0042.toml"),
+    "# of CHG-2026-0042.toml": lambda text, _: changes.Change.model_validate(
+        {"id": "CHG-1", "class": "standard", "reason": "feature", "summary": "s", **tomllib.loads(text)}
+    ),
+    "[gate] # of a profile; these are the defaults": lambda text, _: defaults(Gate, tomllib.loads(text)["gate"]),
     "[[not_applicable]]": lambda text, _: [
         NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
     ],
@@ -137,8 +148,11 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"
 
 
+MAY_LACK = ("on_no_go", "scope")  # what the gate's own page shows
+
+
 def test_the_change_record_shown_has_every_step() -> None:
     """So that the example meets every requirement of its chapter, and not only its parser."""
     example = next(each for each in EXAMPLES if each.startswith("# CHG-"))
     change = changes.parse(example, "changes/CHG-2026-0042.toml")
-    assert [name for name in type(change).model_fields if name != "on_no_go" and not getattr(change, name)] == []
+    assert [name for name in type(change).model_fields if name not in MAY_LACK and not getattr(change, name)] == []
