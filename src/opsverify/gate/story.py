@@ -167,7 +167,7 @@ class Baseline(Strict):
 
 
 class Story(Strict):
-    """All of it: ``gate.json``."""
+    """All of it: ``gate.json``. ``parts`` are digests of what the profile consists of, by `baselines.parts`."""
 
     id: str
     phase: Phase
@@ -177,6 +177,7 @@ class Story(Strict):
     scope: str
     profile: str
     profile_sha256: str
+    parts: dict[str, str] = Field(default_factory=dict)
     change_sha256: str
     targets: dict[str, list[str]]
     limits: dict[str, str]
