@@ -80,7 +80,7 @@ def test_a_gate_tells_reasons_first_the_verdict_and_where_the_reports_are() -> N
     assert "version of the API: 2.4.0 → 2.4.1; 2.4.0" in text
     assert "rollback: ./scripts/rollback.sh api ended with status 0, after 3.2 s" in text
     assert "verified again: GO against the same baseline" in text
-    assert "✗ NO-GO: NO-GO for CHG-1: the change has to be taken back." in text
+    assert "✗ NO-GO for CHG-1: the change has to be taken back." in text
     assert lines[-4:] == [
         "gate            reports/test/gates/CHG-1/20261123T120000Z-0a1b2c3d-post/gate.html",
         "                reports/test/gates/CHG-1/20261123T120000Z-0a1b2c3d-post/gate.json",

@@ -34,7 +34,7 @@ def told(kept: Kept, root: Path, columns: int = 100) -> str:
     lines = [_head(story), *_circumstances(story)]
     for block in (_reasons(story.reasons), _drift(story), _numbers(story.numbers), _rollback(story)):
         lines += ["", *block] if block else []
-    lines += ["", f"{SYMBOLS[story.verdict]} {story.verdict}: {story.sentence}", f"  {story.sentence_zh}", ""]
+    lines += ["", f"{SYMBOLS[story.verdict]} {story.sentence}", f"  {story.sentence_zh}", ""]
     return "\n".join([*(part for line in lines for part in _folded(line, columns)), *_places(kept, root)])
 
 
@@ -107,11 +107,8 @@ def _drift(story: Story) -> list[str]:
 
 
 def _numbers(numbers: Sequence[Measured]) -> list[str]:
-    """The numbers that are worse or could not be compared, and how many are as before."""
-    told_of = [each for each in numbers if each.effect != "info"]
-    found = [f"{SYMBOLS[each.effect]} {each.name}: {_medians(each)}: {each.why}" for each in told_of]
-    rest = [f"{each.name} {_medians(each)}" for each in numbers if each.effect == "info"]
-    return found + ([f"as before: {'; '.join(rest[:MOST])}"] if rest else [])
+    """The medians of the numbers, before and after."""
+    return [f"latency of {each.name}: {_medians(each)}" for each in numbers[:MOST]]
 
 
 def _medians(each: Measured) -> str:
