@@ -221,7 +221,7 @@ class TerminalSummary:
         waiver = entry["waiver"]
         self._head("WAIVED", "red" if weighty(entry) else "yellow", _columns_of(entry), entry["title"])
         if entry["must_pass"]:
-            self._labelled("note", "This must pass: it blocks every change as soon as the waiver runs out.")
+            self._labelled("note", "This must pass: without the waiver it blocks every change.")
         self._unmet(entry)
         approval = f"{left(waiver)[0]}; approved by {waiver['approved_by']} for {waiver['requested_by']}"
         self._labelled("waiver", visible(f"{approval} ({waiver['ticket']})"))

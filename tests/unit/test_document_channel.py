@@ -32,7 +32,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def program(folder: Path, transcript: Transcript) -> DocumentChannel:
     names = ("roster", "attestations", "baseline", "accepted", "drills", "waivers")
-    files = (folder / f"{name}.toml" for name in names)
+    roster, attestations, baseline, accepted, drills, waivers = (folder / f"{name}.toml" for name in names)
+    files = (roster, attestations, baseline, accepted, drills, waivers)
     keys = {"keys.toml": folder / "keys.toml"}
     folders = (folder / "changes", folder / "incidents")
     manual = folder / "manual.md"
