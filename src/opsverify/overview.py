@@ -49,6 +49,7 @@ CHINESE = {
 }
 MOST_UNMET = 8  # the table below has more
 MOST_CHARACTERS = 300
+BLOCKING = " <strong>✗ must pass 必须通过</strong>"
 USES = {
     "used": "used 已使用",
     "unused": "unused: nothing failed 未使用：没有不符合项",
@@ -170,9 +171,7 @@ def _waived(document: Document) -> str:
     rows = []
     for entry in found:
         observed, expected = side_by_side(observations(entry), unmet=MOST_UNMET, met=0, characters=MOST_CHARACTERS)
-        name = name_of(entry)
-        if entry["must_pass"]:
-            name += " <strong>✗ must pass 必须通过</strong>"
+        name = name_of(entry) + BLOCKING * entry["must_pass"]
         rows.append(_row(name, safe(entry["target"]), lines(observed), lines(expected), excused(entry["waiver"])))
     return _list(
         f"≈ Failed under a waiver 豁免中的不符合项 ({len(found)})",
@@ -199,9 +198,7 @@ def _waivers(document: Document) -> str:
         return ""
     rows = []
     for row in register["entries"]:
-        title = (
-            f"<b>{safe(row['requirement'])}</b> {badge(row['severity'])} {safe(row['title'])} {safe(row['title_zh'])}"
-        )
+        title = f'{name_of(row)} <span class="muted">{safe(row["title_zh"])}</span>' + BLOCKING * row["must_pass"]
         days = f"{row['days_left']}" + (" – runs out soon 即将到期" if row["expiring"] else "")
         subject = "* (every target 全部对象)" if row["subject"] == EVERY else row["subject"]
         rows.append(_row(title, safe(subject), f"{days}<br>{row['expires']}", USES[row["use"]], safe(row["ticket"])))

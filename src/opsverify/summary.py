@@ -212,9 +212,10 @@ def waived(document: Document) -> list[Entry]:
     return sorted(in_state(document, "waived"), key=lambda each: not each["must_pass"])
 
 
-def subject_of(waiver: dict[str, Any]) -> str:
-    """What a waiver is about, in words."""
-    return f"{waiver['requirement']} on {'every target' if waiver['subject'] == EVERY else waiver['subject']}"
+def subject_of(waiver: dict[str, Any]) -> tuple[str, str]:
+    """What a waiver is about, in English and in Chinese."""
+    name, subject = waiver["requirement"], waiver["subject"]
+    return (f"{name} on every target", f"{name}（全部对象）") if subject == EVERY else (f"{name} on {subject}",) * 2
 
 
 def left(waiver: dict[str, Any]) -> tuple[str, str]:
@@ -227,37 +228,37 @@ def left(waiver: dict[str, Any]) -> tuple[str, str]:
 
 def notices(document: Document) -> list[tuple[str, str]]:
     """What somebody has to see to about the waivers, in English and in Chinese: what runs out, what is of no use."""
-    rows = document["waivers"]["entries"]
-    found = []
-    for row in rows:
+    soon, unused = [], []
+    for row in document["waivers"]["entries"]:
+        (english, chinese), ticket = subject_of(row), row["ticket"]
         if row["expiring"]:
-            english, chinese = left(row)
-            found.append(
+            until, until_zh = left(row)
+            soon.append(
                 (
-                    f"waiver runs out: {subject_of(row)} ({row['ticket']}) holds {english}",
-                    f"豁免即将到期：{subject_of(row)}，{chinese}",
+                    f"waiver runs out: {english} ({ticket}) holds {until}",
+                    f"豁免即将到期：{chinese}，{ticket}，{until_zh}",
                 )
             )
-    for row in rows:
         if row["use"] == "unused":
-            found.append(
+            unused.append(
                 (
-                    f"waiver without use: nothing fails for {subject_of(row)} ({row['ticket']}): take it out",
-                    f"未使用的豁免：{subject_of(row)}，没有不符合项，请撤销",
+                    f"waiver without use: nothing fails for {english} ({ticket}): take it out",
+                    f"未使用的豁免：{chinese}，{ticket}，没有不符合项，请撤销",
                 )
             )
-    return [(visible(english), visible(chinese)) for english, chinese in found]
+    return [(visible(english), visible(chinese)) for english, chinese in soon + unused]
 
 
 def score(document: Document) -> tuple[str, str]:
     """How many checks are met, in English and in Chinese; both scores where they differ."""
     whole, bare = document["scores"]["with_waivers"], document["scores"]["without_waivers"]
-    if whole == bare:
-        return f"{_score(whole)} met", f"{_score(whole)} 符合"
-    return (
-        f"{_score(whole)} met with waivers, {_score(bare)} without",
-        f"含豁免 {_score(whole)}，不含豁免 {_score(bare)}",
-    )
+    english, chinese = f"{_score(whole)} met", f"{_score(whole)} 符合"
+    if whole != bare:
+        english = f"{english} with waivers, {_score(bare)} without"
+        chinese = f"含豁免 {_score(whole)}，不含豁免 {_score(bare)}"
+    if document["run"]["partial"]:
+        return f"{english}, of what was tested", f"{chinese}（仅限已检查部分）"
+    return english, chinese
 
 
 def _score(of: dict[str, Any]) -> str:

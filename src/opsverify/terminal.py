@@ -279,11 +279,12 @@ class TerminalSummary:
     def _head(self, word: str, colour: str, columns: tuple[str, str, str], title: str = "") -> None:
         name, severity, target = columns
         writer = self.config.get_terminal_writer()
-        writer.write(pad(word, max(INDENT, len(word) + 1)), bold=True, **{colour: True})
+        taken = max(INDENT, len(word) + 1)
+        writer.write(pad(word, taken), bold=True, **{colour: True})
         line = f"{pad(name, 16)}  {pad(severity, 8)}  {pad(visible(target), 12)}"
-        if title and width(line) + 2 + width(title) > self._columns() - INDENT:
+        if title and width(line) + 2 + width(title) > self._columns() - taken:
             line, title = line.rstrip(), f"\n{title}"
-        for position, part in enumerate(wrap(f"{line}  {title}" if title else line, self._columns() - INDENT)):
+        for position, part in enumerate(wrap(f"{line}  {title}" if title else line, self._columns() - taken)):
             writer.line(" " * INDENT * bool(position) + part.strip(), bold=True)
 
     def _labelled(self, label: str, text: str) -> None:

@@ -213,6 +213,8 @@ def test_the_report_shows_it_all_without_a_script_and_nothing_acts_in_it(waived:
         "豁免即将到期：WVD-FINE-01 on one",
     ):
         assert text in head, text
+    assert head.count("✗ must pass 必须通过") == 4, "each failure, and each waiver"
+    assert "WVD-LONG-01（全部对象），OPS-11*，没有不符合项" in head
     assert "opsverify – test – meets the manual under 3 waivers" in head
     assert "<b>being</b>" not in page
     assert html.unescape(page).count('"result": "XFailed"') == 4
@@ -317,4 +319,4 @@ def test_where_there_are_none_nothing_is_said_of_any(tmp_path: Path) -> None:
     assert found.results["run"]["waived"] == []
     assert found.results["waivers"] == {"file": "", "sha256": "", "most_days": 90, "entries": []}
     assert "waive" not in found.output.lower()
-    assert "score: 2/2 (100.0 %) met" in found.output
+    assert "score: 4/4 (100.0 %) met, of what was tested" in found.output
