@@ -23,6 +23,7 @@ from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
 from opsverify.run import Run, Subject, new_id
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
+from opsverify.waivers import Waivers
 from opsverify.waiving import excuse, is_met
 
 PURPOSES = ("ad-hoc", "daily", "pre", "post", "audit")
@@ -92,7 +93,7 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue, checks: Path) ->
         started=now,
         purpose=config.getoption("purpose"),
         worker=worker["workerid"] if worker else "",
-        waivers=kept.waivers,
+        waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
     )
     _nothing_is_out_of_sight(run)
     config.stash[RUN] = run
@@ -285,6 +286,7 @@ class Recording:
             "run_id": self.run.id,
             "run_directory": str(self.run.directory),
             "run_start": self.run.started.isoformat(),
+            "waivers": self.run.waivers.packed(),
         }
 
     @pytest.hookimpl(optionalhook=True)

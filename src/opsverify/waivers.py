@@ -72,6 +72,16 @@ class Waivers(NamedTuple):
         """The waiver of a requirement on a target, if there is one; there is never more than one."""
         return next((each for each in self.entries if each.about(requirement, target)), None)
 
+    def packed(self) -> list[str]:
+        """As a parallel worker is handed them, so that all of a run goes by the same ones."""
+        return [self.file, self.sha256, *(each.model_dump_json() for each in self.entries)]
+
+    @classmethod
+    def unpacked(cls, packed: Sequence[str]) -> Self:
+        """What `packed` gave."""
+        file, digest, *entries = packed
+        return cls(tuple(Waiver.model_validate_json(each) for each in entries), file, digest)
+
 
 class _File(Strict):
     waiver: list[Waiver] = Field(default_factory=list)

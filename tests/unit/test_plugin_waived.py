@@ -289,6 +289,20 @@ def test_a_waiver_covers_no_error_and_no_test_that_was_left_out(tmp_path: Path, 
     assert rows == 2, "one row for each target, not one for each phase"
 
 
+EDITOR = """
+def pytest_configure_node(node):
+    (node.config.rootpath / "profiles/test/waivers.toml").write_text("# none any more")
+"""
+
+
+def test_a_file_that_is_edited_meanwhile_does_not_part_the_workers_from_the_run(tmp_path: Path) -> None:
+    project = small(tmp_path)
+    project.write("checks/conftest.py", EDITOR)
+    found = project.run("-n", "2")
+    assert found.results["run"]["verdict"] == "met under 3 waivers", found.output
+    assert len(found.results["waivers"]["entries"]) == 5
+
+
 def test_what_is_declared_not_applicable_needs_no_waiver(tmp_path: Path) -> None:
     project = small(tmp_path)
     project.write("profiles/test/profile.toml", PROFILE.replace("TST-NA-01", "WVD-FINE-01"))

@@ -189,6 +189,33 @@ def test_a_waiver_is_of_its_subject_alone_and_a_star_of_all(demands: Catalogue, 
     assert found.of("HLT-PG-01", "node") is None
 
 
+@given(
+    st.integers(-400, 400).map(lambda days: TODAY + timedelta(days=days)),
+    st.integers(0, 400),
+    st.integers(1, 366),
+)
+def test_a_waiver_is_in_order_exactly_from_its_first_day_to_its_last_and_no_longer_than_allowed(
+    demands: Catalogue, created: date, length: int, most: int
+) -> None:
+    expires = created + timedelta(days=length)
+    hosts = [Host(name="node", connection="local://")]
+    limited = Profile(name="test", description="d", hosts=hosts, program=Program(waiver_days=most))
+    kept = parse(ENTRY.replace("2026-11-01", str(created)).replace("2027-01-30", str(expires)), FILE)
+    try:
+        check(kept, demands, limited, TODAY)
+    except UsageError:
+        assert not created <= TODAY <= expires or length > most
+    else:
+        assert created <= TODAY <= expires
+        assert length <= most
+
+
+def test_workers_are_handed_what_was_read(demands: Catalogue, profile: Profile) -> None:
+    found = held(ENTRY.replace("Aylin", "阿\u202e") + OTHER, demands, profile)
+    assert Waivers.unpacked(found.packed()) == found
+    assert Waivers.unpacked(Waivers().packed()) == Waivers()
+
+
 def test_a_target_that_only_stands_in_elsewhere_is_no_subject(demands: Catalogue) -> None:
     """Of a requirement with ``stand_in`` only the kind that is in scope has subjects."""
     name = next(each.id for each in demands.values() if each.stand_in)
