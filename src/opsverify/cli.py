@@ -91,10 +91,16 @@ def parser() -> argparse.ArgumentParser:
     drill.add_argument("--target-time", type=_moment, metavar="TIME", help="the moment to recover to (default: found)")
     drill.set_defaults(do=_restore_drill)
 
+    waivers = commands.add_parser("waivers", help="what is wrong with the waivers, and how long each still holds")
+    actions = waivers.add_subparsers(required=True, metavar="ACTION", title="actions")
+    lint = actions.add_parser("lint", help="validate the waivers as a run does, and list them")
+    lint.add_argument("--due", type=_days, metavar="30d", help="list only what runs out within that time")
+    lint.set_defaults(do=_lint_waivers)
+
     gates = gate.add(commands)
     for each in gates:
         each.set_defaults(do=_gate)
-    for command in (attest, baseline, drill, *gates):
+    for command in (attest, baseline, drill, lint, *gates):
         command.add_argument("--profile", required=True, metavar="NAME", help="a folder of profiles/, or a .toml file")
     for command in (attest, baseline, drill):
         command.add_argument("--by", required=command is baseline, metavar="NAME", help="who states it")
@@ -176,6 +182,18 @@ def _gate(chosen: argparse.Namespace) -> int:
         raise
     except OpsverifyError as error:  # no system is at fault: what one does not answer makes a gate INCONCLUSIVE
         return _say(error, INTERNAL)
+
+
+def _lint_waivers(chosen: argparse.Namespace) -> int:
+    from opsverify import waivers_listed  # noqa: PLC0415
+
+    on, today = _project(chosen), _now().date()
+    if chosen.due is None:
+        print(waivers_listed.everything(on, today))
+        return OK
+    rows = waivers_listed.due(on, days(chosen.due), today)
+    print(rows or f"nothing is due within {chosen.due}")
+    return DUE if rows else OK
 
 
 def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:

@@ -23,6 +23,8 @@ from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
 from opsverify.run import Run, Subject, identity, new_id
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
+from opsverify.waivers import Waivers
+from opsverify.waiving import excuse, is_met
 
 PURPOSES = ("ad-hoc", "daily", "pre", "post", "audit")
 NO_TARGET = ""  # of a check on a kind of target that the profile does not have
@@ -64,22 +66,18 @@ def _asks_for_checks(config: pytest.Config, checks: Path) -> bool:
 
 
 def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
-    now = datetime.now(UTC)
+    worker = getattr(config, "workerinput", None)
+    now = datetime.now(UTC) if worker is None else datetime.fromisoformat(worker["run_start"])
     loaded = profile.load(config.getoption("profile"), config.rootpath, today=now.date())
     demands = demands.with_overrides(loaded.profile.limits, file=loaded.file)
-    documents.validated(
+    kept = documents.validated(
         documents.Project(config.rootpath, loaded, demands, documents.of(loaded, config.rootpath)), now.date()
     )
-    worker = getattr(config, "workerinput", None)
     if worker is None:
         id_, name = new_id(now, config.getoption("run_id"))
         directory = Path(config.getoption("reports") or config.rootpath / "reports") / loaded.profile.name / name
     else:
-        id_, directory, now = (
-            worker["run_id"],
-            Path(worker["run_directory"]),
-            datetime.fromisoformat(worker["run_start"]),
-        )
+        id_, directory = worker["run_id"], Path(worker["run_directory"])
     run = Run(
         root=config.rootpath,
         loaded=loaded,
@@ -90,6 +88,7 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
         purpose=config.getoption("purpose"),
         change=config.getoption("change"),
         worker=worker["workerid"] if worker else "",
+        waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
     )
     run.check_sight()
     config.stash[RUN] = run
@@ -164,6 +163,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     run.transcript.check = _plain(item.nodeid)
     item.stash[EXCHANGES] = run.transcript.count
     recorder.exemption = run.profile.exemption(subject.requirement, subject.target)
+    recorder.waiver = run.waivers.of(subject.requirement, subject.target)
     if recorder.exemption is not None:
         pytest.skip(f"{recorder.exemption.reason} (until {recorder.exemption.expires})")
 
@@ -195,8 +195,12 @@ def pytest_runtest_makereport(
         report.longrepr = str(failure)  # the message is written for people, a traceback is not
     if report.outcome == "passed" and call.when == "call" and recorder.state not in GREEN:
         report.outcome, report.longrepr = "failed", recorder.message
+    if report.outcome == "failed" and recorder.waiver is not None and recorder.state == "waived":
+        # To pytest it is a failure that was foreseen: no reason to exit as failed, and none to stop at it.
+        report.outcome, report.longrepr = "skipped", recorder.message
+        report.wasxfail = f"{excuse(recorder.waiver)} | {recorder.message}"
     report.nodeid = _plain(item.nodeid)
-    entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid)
+    entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid, run.today)
     report.opsverify = run.redactor.value(entry)  # type: ignore[attr-defined]
     if report.failed and not isinstance(report.longrepr, str):
         judged = isinstance(failure, pytest.fail.Exception) and not failure.pytrace
@@ -213,10 +217,12 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
-    """Keep *could not determine* apart from *failed*, whichever phase it came up in."""
+    """Keep *could not determine* apart from *failed*, whichever phase it came up in, and both from *waived*."""
     entry = getattr(report, "opsverify", None)
     if entry and report.failed and report.when == "call" and entry["state"] == "error":
         return "error", "E", "ERROR"
+    if entry and report.when == "call" and entry["state"] == "waived":
+        return "waived", "w", "WAIVED"
     return None
 
 
@@ -259,6 +265,7 @@ class Recording:
             "run_id": self.run.id,
             "run_directory": str(self.run.directory),
             "run_start": self.run.started.isoformat(),
+            "waivers": self.run.waivers.packed(),
         }
 
     @pytest.hookimpl(optionalhook=True)
@@ -301,7 +308,7 @@ class Recording:
         merge(self.run.directory)
         document = self.record.write(datetime.now(UTC))
         point_latest(self.run.directory)
-        green = document["run"]["verdict"] == "met" and not any(
+        green = is_met(document["run"]["verdict"]) and not any(
             each["state"] == "not-tested"
             and (not self.record.selection or f"{each['requirement']}-{each['target']}" in self.record.selected)
             for each in document["checks"]

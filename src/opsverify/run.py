@@ -11,7 +11,7 @@ import socket  # noqa: TID251  only for the name of this machine, no connection
 import subprocess  # noqa: TID251  only to ask git which commit this is
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ from opsverify.channels.web import WebChannel
 from opsverify.errors import UsageError
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
+from opsverify.waivers import Waivers
 
 DEPENDENCIES = (
     "pytest",
@@ -90,6 +91,7 @@ class Run:
     redactor: Redactor = field(default_factory=Redactor)
     channels: dict[tuple[str, str], Any] = field(default_factory=dict)
     facts: dict[tuple[Any, ...], Fact] = field(default_factory=dict)
+    waivers: Waivers = field(default_factory=Waivers)
 
     def __post_init__(self) -> None:
         for secret in self.loaded.secrets.values():
@@ -106,6 +108,11 @@ class Run:
         """The validated profile."""
         return self.loaded.profile
 
+    @property
+    def today(self) -> date:
+        """The day (UTC) on which the run began: what held then holds for all of it."""
+        return self.started.astimezone(UTC).date()
+
     def population(self) -> list[Subject]:
         """Every requirement, on every target of the profile that it applies to.
 
@@ -114,9 +121,7 @@ class Run:
         """
         found: list[Subject] = []
         for requirement in self.catalogue.values():
-            kinds = requirement.target_kinds
-            if requirement.stand_in:
-                kinds = next(((kind,) for kind in kinds if self.profile.names(kind)), kinds)
+            kinds = self.profile.kinds(requirement)
             mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
             found += mine or [Subject(requirement.id, kinds[0], "none")]
         return found

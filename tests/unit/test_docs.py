@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -16,7 +18,7 @@ import pytest
 from pydantic import BaseModel
 
 from lab.deliver import REDIS_VERIFIER
-from opsverify import accepted, attestations, baseline, changes, cli, incidents, roster
+from opsverify import accepted, attestations, baseline, changes, cli, incidents, roster, waivers
 from opsverify.gate.settings import Gate
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
@@ -87,6 +89,7 @@ PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the ex
     "# attestations.toml": attestations.parse,
     "# baseline.toml": baseline.parse,
     "# accepted.toml": accepted.parse,
+    "# waivers.toml": waivers.parse,
     "# keys.toml": parse_inventory,
     "[databases.growth] # of the [[databases]] above it": lambda text, _: Growth.model_validate(
         tomllib.loads(text)["databases"]["growth"]
@@ -156,3 +159,20 @@ def test_the_change_record_shown_has_every_step() -> None:
     example = next(each for each in EXAMPLES if each.startswith("# CHG-"))
     change = changes.parse(example, "changes/CHG-2026-0042.toml")
     assert [name for name in type(change).model_fields if name not in MAY_LACK and not getattr(change, name)] == []
+
+
+def test_the_waivers_shown_are_in_order_in_production(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands beside the example, run on it: its requirement, its target and its dates are real ones."""
+    for name in ("checks", "profiles"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    example = next(each for each in EXAMPLES if each.startswith("# waivers.toml"))
+    (tmp_path / "profiles/production/waivers.toml").write_text(example, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_now", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    shown = [line for _, line in COMMANDS if line.startswith("opsverify waivers lint")]
+    assert [cli.main(shlex.split(line)[1:]) for line in shown] == [0, 1]
+    said, due = capsys.readouterr().out.split("each in order")
+    assert "22         2026-12-15   SEC-CERT-01  api-443" in said
+    assert "SEC-CERT-01" in due
