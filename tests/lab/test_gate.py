@@ -360,6 +360,7 @@ def test_three_per_cent_of_noise_goes_in_20_runs_of_20(
         (("id = ", "ident = "), "id"),
         ((f'id = "{CHANGE}"', 'id = "CHG-GATE-0009"'), "id: "),
         (('number = "LAB-1"', "number = 1"), "request.number: "),
+        (("Z\n\n[assessment]", "\n\n[assessment]"), "request.at: "),  # a moment without a zone
         (("passed = true", 'passed = "yes"'), "test.passed: "),
         (('artefact = "evidence/', 'artefact = "../'), "test.artefact: "),
         (('sha256 = "', 'sha256 = "x'), "test.sha256: "),
@@ -371,12 +372,6 @@ def test_three_per_cent_of_noise_goes_in_20_runs_of_20(
 def test_a_malformed_record_costs_one_line_and_nothing_is_asked(edit: tuple[str, str], said: str, gates: Gates) -> None:
     gates.record(edit=edit)
     refused(gates, "changes/", said)
-
-
-@pytest.mark.parametrize("zone", [("Z\n\n[assessment]", "\n\n[assessment]")], ids=["a moment without a zone"])
-def test_a_moment_without_a_zone_costs_one_line(zone: tuple[str, str], gates: Gates) -> None:
-    gates.record(edit=zone)
-    refused(gates, "changes/", "request.at: ")
 
 
 WAIVER = """

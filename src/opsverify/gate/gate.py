@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,10 +68,13 @@ def hold(project: Project, wanted: Wanted, voice: Voice) -> Kept:
     with keeping.held(gates, wanted.phase, now):
         earlier = _earlier(gates, project) if wanted.phase == "post" else []
         directory.mkdir()
-        scope = comparing.scope_of(change)
-        suite = Suite(project.root, wanted.profile, name, wanted.phase, change.id, scope, voice.say)
-        session = Session(run, change, digest, Instruments(run, suite, voice.say), voice)
-        return session.before() if wanted.phase == "pre" else session.after(earlier, hook)
+        try:
+            scope = comparing.scope_of(change)
+            suite = Suite(project.root, wanted.profile, name, wanted.phase, change.id, scope, voice.say)
+            session = Session(run, change, digest, Instruments(run, suite, voice.say), voice)
+            return session.before() if wanted.phase == "pre" else session.after(earlier, hook)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)  # it has another name once it is kept
 
 
 def _record(project: Project, wanted: str, today: dt.date) -> tuple[Change, str]:
