@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from opsverify.gate.numbers import FEWEST, MOST, compare, compare_all, mann_whitney, reasons, together
 from opsverify.gate.settings import Gate
+from tests.unit.gate_cases import change
 
 GATE = Gate()
 BASE = 0.100  # seconds
@@ -218,3 +219,23 @@ def test_every_number_of_either_side_is_spoken_of() -> None:
     ]
     assert [(each.about, each.effect) for each in reasons(found)] == [(each.name, each.effect) for each in found]
     assert not reasons(compare_all({"a": [0.1] * 5}, {"a": [0.1] * 5}, GATE))
+
+
+@pytest.mark.parametrize(
+    ("subject", "becomes", "left"),
+    [
+        ("replica-2", "added", ["database main"]),
+        ("replica-2", "removed", ["database main", "database replica-2"]),
+        ("replica", "added", ["database main", "database replica-2"]),
+        ("main", "removed", ["database main", "database replica-2"]),
+    ],
+)
+def test_of_a_target_that_comes_as_declared_there_is_nothing_to_compare(
+    subject: str, becomes: str, left: list[str]
+) -> None:
+    scope = change(f'[[scope]]\nsubject = "{subject}"\nbecomes = "{becomes}"\nwhy = "x"\n').scope
+    pre = {"database main": [0.1] * 5}
+    post = pre | {"database replica-2": [0.1] * 5}
+    assert [each.name for each in compare_all(pre, post, GATE, scope)] == left
+    found = [each.name for each in compare_all(post, pre, GATE, scope)]
+    assert ("database replica-2" in found) is ((subject, becomes) != ("replica-2", "removed"))

@@ -69,7 +69,7 @@ def incomparable(pre: Story, post: Terms, change: Change, settings: Gate) -> lis
 
 def _age(pre: Story, post: Terms, change: Change, settings: Gate) -> list[Reason]:
     age = post.start - pre.start
-    if pre.end > post.start + CLOCK_TOLERANCE or age < -CLOCK_TOLERANCE:
+    if max(pre.start, pre.end) > post.start + CLOCK_TOLERANCE:
         return [
             _reason(f"it is not from before: it ended at {_time(pre.end)}, and this gate began {_time(post.start)}")
         ]

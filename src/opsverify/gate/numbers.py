@@ -13,9 +13,10 @@ against the share and the floor are those of all samples.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
+from opsverify.changes import ScopeChange
 from opsverify.gate.settings import Gate
 from opsverify.gate.story import Effect, Measured, Reason
 from opsverify.judgement import EXACT
@@ -140,10 +141,25 @@ def _time(seconds: float) -> str:
 
 
 def compare_all(
-    pre: Mapping[str, Sequence[float]], post: Mapping[str, Sequence[float]], settings: Gate
+    pre: Mapping[str, Sequence[float]],
+    post: Mapping[str, Sequence[float]],
+    settings: Gate,
+    scope: Iterable[ScopeChange] = (),
 ) -> list[Measured]:
-    """Every number that either side has, in the order of the earlier side."""
-    names = dict.fromkeys([*pre, *post])
+    """Every number that either side has, in the order of the earlier side; each is named ``<kind> <target>``.
+
+    The number of a target that comes or goes, as the change declares in its ``scope``, is there on one side alone, and
+    nothing is to be said about it.
+    """
+    declared = {(each.subject, each.becomes) for each in scope}
+
+    def expected(name: str) -> bool:
+        target = name.partition(" ")[2]
+        return (name not in pre and (target, "added") in declared) or (
+            name not in post and (target, "removed") in declared
+        )
+
+    names = [name for name in dict.fromkeys([*pre, *post]) if not expected(name)]
     return [compare(name, pre.get(name, ()), post.get(name, ()), settings) for name in names]
 
 
