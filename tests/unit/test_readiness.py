@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from opsverify.probes import readiness
+from opsverify.probes import caches, web
 from opsverify.probes.containers import Container, parse_inspect
 from opsverify.probes.readiness import PATIENCE, hurried, poll, unready
 from opsverify.profile import LoadedProfile, Profile
@@ -54,7 +54,7 @@ def runs(tmp_path: Path) -> Callable[..., Run]:
 def test_a_hurried_run_has_short_bounds_channels_of_its_own_and_the_same_transcript(runs: Callable[..., Run]) -> None:
     slow = runs(1, 2, 3)
     quick = hurried(slow)
-    assert [each.timeout_s for each in (*quick.profile.apis, *quick.profile.databases)] == [PATIENCE, PATIENCE]
+    assert (quick.profile.apis[0].timeout_s, quick.profile.databases[0].timeout_s) == (PATIENCE, PATIENCE)
     assert quick.profile.caches[0].timeout_s == 1
     assert slow.profile.apis[0].timeout_s == 10
     assert quick.transcript is slow.transcript
@@ -115,8 +115,8 @@ def test_what_hangs_costs_one_short_time_out_side_by_side(runs: Callable[..., Ru
 def test_nothing_that_a_probe_raises_gets_out(
     runs: Callable[..., Run], closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness.web, "health", lambda _: 1 / 0)
-    monkeypatch.setattr(readiness.caches, "ping", lambda _: SimpleNamespace(required=lambda: "LOADING"))
+    monkeypatch.setattr(web, "health", lambda _: 1 / 0)
+    monkeypatch.setattr(caches, "ping", lambda _: SimpleNamespace(required=lambda: "LOADING"))
     quick = hurried(runs(1, closed_port, 1))
     found = poll(quick).waiting
     assert found["api api"] == "division by zero"
