@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from opsverify.errors import UnansweredError
 from opsverify.probes import caches, web
-from opsverify.probes.containers import Container, parse_inspect
+from opsverify.probes.containers import parse_list
 from opsverify.probes.readiness import PATIENCE, hurried, poll, unready
 from opsverify.profile import LoadedProfile, Profile
 from opsverify.run import Run
@@ -131,62 +130,63 @@ def test_an_engine_that_does_not_answer_is_waited_for(runs: Callable[..., Run], 
     quick.close()
 
 
-@pytest.fixture
-def container(captured: Callable[[str], str]) -> Callable[..., Container]:
-    """A container of the service redis, with some things other than they were."""
-    whole = json.loads(captured("inspect-redis.json"))
-
-    def make(status: str = "running", health: str | None = "healthy", policy: str = "always", **more: str) -> Container:
-        each = copy.deepcopy(whole)
-        each["State"] |= {"Status": status, "Health": {"Status": health} if health else None}
-        each["HostConfig"]["RestartPolicy"]["Name"] = policy
-        each["Config"]["Labels"] |= {f"com.docker.compose.{key}": value for key, value in more.items()}
-        return parse_inspect(each)
-
-    return make
+def container(status: str = "Up 5 minutes (healthy)", state: str = "running", **labels: str) -> dict[str, Any]:
+    """A container of the service redis as the engine lists it, with some things other than they were."""
+    known = {"project": "tokenswap-lab", "service": "redis", "oneoff": "False", **labels}
+    return {
+        "Names": ["/tokenswap-lab_redis_1"],
+        "State": state,
+        "Status": status,
+        "Labels": {f"com.docker.compose.{key}": value for key, value in known.items()},
+    }
 
 
 NAME = "container tokenswap-lab_redis_1 on node"
+ENDED = "Exited (0) 3 minutes ago"
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("found", "why"),
     [
-        ({}, ""),
-        ({"health": None}, ""),
-        ({"health": "starting"}, "is running, its health is starting"),
-        ({"health": "unhealthy"}, "is running, its health is unhealthy"),
-        ({"status": "restarting"}, "is restarting"),
-        ({"status": "paused"}, "is paused"),
-        ({"status": "exited"}, "is exited"),
-        ({"status": "created"}, "is created"),
-        ({"status": "exited", "policy": "no"}, "is exited"),
-        ({"status": "exited", "policy": "no", "service": "migration"}, ""),
-        ({"status": "exited", "policy": "always", "service": "worker"}, "is exited"),
-        ({"status": "dead", "policy": "no", "service": "migration"}, "is dead"),
-        ({"status": "exited", "oneoff": "True"}, ""),
+        (container(), ""),
+        (container("Up Less than a second"), ""),
+        (container("Up 3 seconds (health: starting)"), "is running, its health is starting"),
+        (container("Up 2 hours (unhealthy)"), "is running, its health is unhealthy"),
+        (container("Restarting (1) 5 seconds ago", "restarting"), "is restarting"),
+        (container("Up 5 minutes (Paused)", "paused"), "is paused"),
+        (container("Created", "created"), "is created"),
+        (container(ENDED, "exited"), "is exited"),
+        (container(ENDED, "exited", service="migration"), ""),
+        (container("Dead", "dead", service="migration"), "is dead"),
+        (container("Up 2 hours (unhealthy)", service="worker"), "is running, its health is unhealthy"),
+        (container(ENDED, "exited", oneoff="True"), ""),
     ],
 )
-def test_what_is_meant_to_run_does(container: Callable[..., Container], change: dict[str, Any], why: str) -> None:
-    found = unready("node", "tokenswap-lab", ["redis"], [container(**change)])
-    assert found.get(NAME, "") == why
+def test_what_is_meant_to_run_does(found: dict[str, Any], why: str) -> None:
+    also = container() | {"Names": ["/tokenswap-lab_redis_2"]}
+    assert unready("node", "tokenswap-lab", ["redis"], parse_list([found, also])) == ({NAME: why} if why else {})
 
 
-def test_a_service_without_a_container_is_waited_for(container: Callable[..., Container]) -> None:
-    assert unready("node", "tokenswap-lab", ["redis", "api"], [container()]) == {
-        "service api on node": "has no container"
-    }
-    other = container(project="other")
-    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], [other])
-    assert unready("node", None, ["redis"], [other]) == {}
+def test_a_service_without_a_container_is_waited_for() -> None:
+    mine = parse_list([container()])
+    assert unready("node", "tokenswap-lab", ["redis", "api"], mine) == {"service api on node": "has no container"}
+    other = parse_list([container(project="other")])
+    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], other)
+    assert unready("node", None, ["redis"], other) == {}
+    once = parse_list([container(oneoff="True")])
+    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], once)
+    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], [])
+
+
+@pytest.mark.parametrize("data", [None, 1, [1], [{}], [container() | {"Names": []}], [container() | {"Status": None}]])
+def test_a_list_that_is_not_understood_is_an_error(data: Any) -> None:
+    with pytest.raises(UnansweredError, match="docker ps"):
+        parse_list(data)
 
 
 @given(
     st.sampled_from(["running", "exited", "created", "restarting", "dead", "paused", "removing"]), st.text(max_size=9)
 )
-def test_a_container_of_the_inventory_is_ready_only_when_it_runs(status: str, health: str) -> None:
-    each = SimpleNamespace(
-        name="x", service="api", project="", status=status, health=health, restart_policy="no", oneoff=False
-    )
-    ready = not unready("node", None, ["api"], [each])  # type: ignore[list-item]
-    assert ready is (status == "running" and health in ("healthy", "none"))
+def test_a_container_of_the_inventory_is_ready_only_when_it_runs(state: str, status: str) -> None:
+    ready = not unready("node", None, ["redis"], parse_list([container(status, state)]))
+    assert ready is (state == "running")
