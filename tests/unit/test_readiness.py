@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from opsverify.errors import UnansweredError
+from opsverify.gate.settings import Gate
+from opsverify.gate.settling import settle
 from opsverify.probes import caches, web
 from opsverify.probes.containers import parse_list
 from opsverify.probes.readiness import PATIENCE, hurried, poll, unready
@@ -75,6 +79,35 @@ def test_what_does_not_answer_is_waited_for_by_name_and_asked_anew(
         assert quick.transcript.count - before == 3  # each was really asked
         assert found.at.tzinfo is not None
     quick.close()
+
+
+def test_a_service_that_comes_up_late_is_seen_when_it_does(
+    runs: Callable[..., Run], closed_port: int, reply: Reply
+) -> None:
+    class Late(BaseHTTPRequestHandler):
+        do_GET = reply(200, HEALTHY)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    quick = hurried(runs(closed_port, 1, 1))
+    servers: list[HTTPServer] = []
+
+    def sleep(seconds: float) -> None:
+        if len(slept) == 3:
+            servers.append(HTTPServer(("127.0.0.1", closed_port), Late))
+            threading.Thread(target=servers[0].serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        slept.append(seconds)
+
+    slept: list[float] = []
+    only_api = quick.profile.model_copy(update={"databases": [], "caches": []})
+    quick.loaded = quick.loaded._replace(profile=only_api)
+    found = settle(partial(poll, quick), time.monotonic, sleep, Gate(settle_interval_seconds=0.1))
+    assert found.settled
+    assert [bool(each.waiting) for each in found.polls] == [True] * 4 + [False] * 3
+    quick.close()
+    servers[0].shutdown()
+    servers[0].server_close()
 
 
 @pytest.mark.parametrize(
