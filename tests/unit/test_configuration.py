@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsverify.channels.guard import admit
 from opsverify.channels.tls import Handshake
 from opsverify.errors import InsufficientFactsError, UnansweredError, UnreachableError
 from opsverify.gate.drift import compared
@@ -363,6 +364,18 @@ def test_an_area_that_cannot_be_read_says_why_and_leaves_the_others_be(
     assert found.areas["pg_settings postgres"]["work_mem"] == "4MB"
     assert set(found.areas["config redis"]) == {"masterauth", "tls-key-file-pass", "tls-client-key-file-pass"}
     assert "packages node" in found.areas
+
+
+@pytest.mark.parametrize("answers", [{}, {"command -v": "", "rpm -qa": "vim.x86_64\t2:8.2-1\n"}])
+def test_every_question_to_a_host_is_on_the_read_only_list(
+    run: Run, systems: dict[tuple[str, str], Any], answers: dict[str, str]
+) -> None:
+    systems["host", "node"].answers |= answers
+    assert snapshot(run).unread == {}
+    asked = systems["host", "node"].asked
+    assert len(asked) > 10
+    for question in asked:
+        assert admit(question)
 
 
 def test_a_managed_cache_tells_what_info_has(run: Run, systems: dict[tuple[str, str], Any]) -> None:
