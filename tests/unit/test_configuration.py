@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsverify.channels.guard import admit
 from opsverify.channels.tls import Handshake
 from opsverify.errors import InsufficientFactsError, UnansweredError, UnreachableError
 from opsverify.gate.drift import compared
@@ -365,6 +366,18 @@ def test_an_area_that_cannot_be_read_says_why_and_leaves_the_others_be(
     assert "packages node" in found.areas
 
 
+@pytest.mark.parametrize("answers", [{}, {"command -v": "", "rpm -qa": "vim.x86_64\t2:8.2-1\n"}])
+def test_every_question_to_a_host_is_on_the_read_only_list(
+    run: Run, systems: dict[tuple[str, str], Any], answers: dict[str, str]
+) -> None:
+    systems["host", "node"].answers |= answers
+    assert snapshot(run).unread == {}
+    asked = systems["host", "node"].asked
+    assert len(asked) > 10
+    for question in asked:
+        assert admit(question)
+
+
 def test_a_managed_cache_tells_what_info_has(run: Run, systems: dict[tuple[str, str], Any]) -> None:
     cache = systems["cache", "redis"]
     cache.spec.managed = True
@@ -525,3 +538,32 @@ def test_what_is_written_and_read_back_is_the_same(words: list[str]) -> None:
     redactor = Redactor()
     once = plain(redactor, "".join(words))
     assert redactor.text(once) == plain(redactor, once) == once
+
+
+@pytest.mark.parametrize(
+    ("name", "confidential"),
+    [
+        ("primary_conninfo", True),
+        ("ssl_passphrase_command", True),
+        ("app.jwt_secret", True),
+        ("app.settings.API_KEY", True),
+        ("citus.node_conninfo", True),
+        ("my.db_password", True),
+        ("password_encryption", False),
+        ("ssl_passphrase_command_supports_reload", False),
+        ("ssl_key_file", False),
+        ("pg_stat_statements.track", False),
+        ("auto_explain.log_min_duration", False),
+    ],
+)
+def test_parameters_that_may_hold_a_secret_never_leave_the_server(name: str, confidential: bool) -> None:
+    """By the very lists that the queries have; that PostgreSQL reads them so was tried on a server of version 15."""
+    exact, dotted = re.fullmatch(
+        r"\(x IN \((.*?)\) OR \(x LIKE '%\.%' AND x ~\* '(.*?)'\)\)",
+        postgres_settings.CONFIDENTIAL.format(name="x"),
+    ).groups()  # type: ignore[union-attr]
+    hidden = f"'{name}'" in exact or ("." in name and re.search(dotted, name, re.IGNORECASE) is not None)
+    assert hidden is confidential
+    for query in (postgres_settings.SETTINGS, postgres_settings.OF_ROLES):
+        assert exact in query.text
+        assert dotted in query.text

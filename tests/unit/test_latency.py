@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from opsverify import targets
 from opsverify.channels.sql import SqlChannel
 from opsverify.errors import UnansweredError, UnreachableError
-from opsverify.probes.latency import BUDGET_S, ENOUGH, latencies, sampled
+from opsverify.probes.latency import BUDGET_S, ENOUGH, PAUSE_S, latencies, rounds
 from opsverify.profile import LoadedProfile, Profile
 from opsverify.run import Run
 from opsverify.transcript import Transcript
@@ -91,7 +91,7 @@ def test_every_target_is_asked_over_one_connection_and_the_first_answer_is_throw
 ) -> None:
     api = Api(GOOD, seconds=0.01)
     run = runs(web_server(api), {SQL: answering(9.0, *[0.1] * 7), KEYS: answering(9.0, *[0.2] * 7)})
-    found = latencies(run, 7)
+    found = latencies(run, 7, lambda _: None)
     run.close()
     assert found.unmeasured == {}
     assert list(found.samples) == ["api api", "database postgres", "cache redis"]
@@ -116,7 +116,7 @@ def test_one_sample_that_fails_leaves_no_number(
     runs: Callable[..., Run], web_server: Serve, answers: list[tuple[int, bytes]]
 ) -> None:
     run = runs(web_server(Api(*answers)), {SQL: failing(0), KEYS: failing(5)})
-    found = latencies(run, 7)
+    found = latencies(run, 7, lambda _: None)
     run.close()
     assert found.samples == {}
     assert set(found.unmeasured) == {"api api", "database postgres", "cache redis"}
@@ -128,20 +128,29 @@ def test_what_is_down_or_answers_nonsense_is_unmeasured_and_the_others_are_measu
     runs: Callable[..., Run], closed_port: int
 ) -> None:
     broken = SimpleNamespace(roundtrip=lambda: 1 / 0)
-    found = latencies(runs(closed_port, {SQL: broken, KEYS: answering(*[0.2] * 6)}), 5)
+    found = latencies(runs(closed_port, {SQL: broken, KEYS: answering(*[0.2] * 6)}), 5, lambda _: None)
     assert found.samples == {"cache redis": [0.2] * 5}
     assert "refused" in found.unmeasured["api api"]
     assert found.unmeasured["database postgres"] == "ZeroDivisionError: division by zero"
 
 
-def test_a_target_that_takes_long_ends_early_with_enough() -> None:
-    now = [0.0]
+def test_a_target_that_takes_long_ends_early_with_enough_and_the_others_go_on() -> None:
+    found = rounds({"slow": lambda: 9.0, "very slow": lambda: 40.0, "quick": lambda: 0.1}, 50, lambda _: None).samples
+    assert {name: len(some) for name, some in found.items()} == {
+        "slow": int(BUDGET_S // 9) + 1,
+        "very slow": ENOUGH,
+        "quick": 50,
+    }
 
-    def ask() -> float:
-        now[0] += 9.0
-        return 9.0
 
-    assert sampled(ask, 100, lambda: now[0]) == [9.0] * max(ENOUGH, int(BUDGET_S / 9))
+def test_targets_take_turns_with_a_pause_after_each_round() -> None:
+    log: list[str | float] = []
+
+    def asked(name: str) -> Callable[[], float]:
+        return lambda: log.append(name) or 0.1  # type: ignore[func-returns-value]
+
+    rounds({"a": asked("a"), "b": asked("b")}, 2, log.append)
+    assert log == ["a", "b", PAUSE_S, "a", "b", PAUSE_S, "a", "b"]
 
 
 @given(st.integers(1, 50), st.integers(0, 60))
@@ -154,11 +163,11 @@ def test_all_samples_or_none(count: int, good: int) -> None:
             raise UnansweredError("no")
         return 0.001
 
-    try:
-        assert len(sampled(ask, count, lambda: 0.0)) == count
-        assert good > count
-    except UnansweredError:
-        assert good <= count
+    found = rounds({"it": ask, "other": lambda: 0.5}, count, lambda _: None)
+    assert found.samples.get("it") == (None if good <= count else [0.001] * count)
+    assert found.unmeasured == ({"it": "no"} if good <= count else {})
+    assert found.samples["other"] == [0.5] * count
+    assert len(asked) == min(count, good) + 1
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from opsverify.probes import readiness
-from opsverify.probes.containers import Container, parse_inspect
+from opsverify.errors import UnansweredError
+from opsverify.gate.settings import Gate
+from opsverify.gate.settling import settle
+from opsverify.probes import caches, web
+from opsverify.probes.containers import parse_list
 from opsverify.probes.readiness import PATIENCE, hurried, poll, unready
 from opsverify.profile import LoadedProfile, Profile
 from opsverify.run import Run
@@ -54,7 +57,7 @@ def runs(tmp_path: Path) -> Callable[..., Run]:
 def test_a_hurried_run_has_short_bounds_channels_of_its_own_and_the_same_transcript(runs: Callable[..., Run]) -> None:
     slow = runs(1, 2, 3)
     quick = hurried(slow)
-    assert [each.timeout_s for each in (*quick.profile.apis, *quick.profile.databases)] == [PATIENCE, PATIENCE]
+    assert (quick.profile.apis[0].timeout_s, quick.profile.databases[0].timeout_s) == (PATIENCE, PATIENCE)
     assert quick.profile.caches[0].timeout_s == 1
     assert slow.profile.apis[0].timeout_s == 10
     assert quick.transcript is slow.transcript
@@ -76,6 +79,35 @@ def test_what_does_not_answer_is_waited_for_by_name_and_asked_anew(
         assert quick.transcript.count - before == 3  # each was really asked
         assert found.at.tzinfo is not None
     quick.close()
+
+
+def test_a_service_that_comes_up_late_is_seen_when_it_does(
+    runs: Callable[..., Run], closed_port: int, reply: Reply
+) -> None:
+    class Late(BaseHTTPRequestHandler):
+        do_GET = reply(200, HEALTHY)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    quick = hurried(runs(closed_port, 1, 1))
+    servers: list[HTTPServer] = []
+
+    def sleep(seconds: float) -> None:
+        if len(slept) == 3:
+            servers.append(HTTPServer(("127.0.0.1", closed_port), Late))
+            threading.Thread(target=servers[0].serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        slept.append(seconds)
+
+    slept: list[float] = []
+    only_api = quick.profile.model_copy(update={"databases": [], "caches": []})
+    quick.loaded = quick.loaded._replace(profile=only_api)
+    found = settle(partial(poll, quick), time.monotonic, sleep, Gate(settle_interval_seconds=0.1))
+    assert found.settled
+    assert [bool(each.waiting) for each in found.polls] == [True] * 4 + [False] * 3
+    quick.close()
+    servers[0].shutdown()
+    servers[0].server_close()
 
 
 @pytest.mark.parametrize(
@@ -115,8 +147,8 @@ def test_what_hangs_costs_one_short_time_out_side_by_side(runs: Callable[..., Ru
 def test_nothing_that_a_probe_raises_gets_out(
     runs: Callable[..., Run], closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness.web, "health", lambda _: 1 / 0)
-    monkeypatch.setattr(readiness.caches, "ping", lambda _: SimpleNamespace(required=lambda: "LOADING"))
+    monkeypatch.setattr(web, "health", lambda _: 1 / 0)
+    monkeypatch.setattr(caches, "ping", lambda _: SimpleNamespace(required=lambda: "LOADING"))
     quick = hurried(runs(1, closed_port, 1))
     found = poll(quick).waiting
     assert found["api api"] == "division by zero"
@@ -131,62 +163,63 @@ def test_an_engine_that_does_not_answer_is_waited_for(runs: Callable[..., Run], 
     quick.close()
 
 
-@pytest.fixture
-def container(captured: Callable[[str], str]) -> Callable[..., Container]:
-    """A container of the service redis, with some things other than they were."""
-    whole = json.loads(captured("inspect-redis.json"))
-
-    def make(status: str = "running", health: str | None = "healthy", policy: str = "always", **more: str) -> Container:
-        each = copy.deepcopy(whole)
-        each["State"] |= {"Status": status, "Health": {"Status": health} if health else None}
-        each["HostConfig"]["RestartPolicy"]["Name"] = policy
-        each["Config"]["Labels"] |= {f"com.docker.compose.{key}": value for key, value in more.items()}
-        return parse_inspect(each)
-
-    return make
+def container(status: str = "Up 5 minutes (healthy)", state: str = "running", **labels: str) -> dict[str, Any]:
+    """A container of the service redis as the engine lists it, with some things other than they were."""
+    known = {"project": "tokenswap-lab", "service": "redis", "oneoff": "False", **labels}
+    return {
+        "Names": ["/tokenswap-lab_redis_1"],
+        "State": state,
+        "Status": status,
+        "Labels": {f"com.docker.compose.{key}": value for key, value in known.items()},
+    }
 
 
 NAME = "container tokenswap-lab_redis_1 on node"
+ENDED = "Exited (0) 3 minutes ago"
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("found", "why"),
     [
-        ({}, ""),
-        ({"health": None}, ""),
-        ({"health": "starting"}, "is running, its health is starting"),
-        ({"health": "unhealthy"}, "is running, its health is unhealthy"),
-        ({"status": "restarting"}, "is restarting"),
-        ({"status": "paused"}, "is paused"),
-        ({"status": "exited"}, "is exited"),
-        ({"status": "created"}, "is created"),
-        ({"status": "exited", "policy": "no"}, "is exited"),
-        ({"status": "exited", "policy": "no", "service": "migration"}, ""),
-        ({"status": "exited", "policy": "always", "service": "worker"}, "is exited"),
-        ({"status": "dead", "policy": "no", "service": "migration"}, "is dead"),
-        ({"status": "exited", "oneoff": "True"}, ""),
+        (container(), ""),
+        (container("Up Less than a second"), ""),
+        (container("Up 3 seconds (health: starting)"), "is running, its health is starting"),
+        (container("Up 2 hours (unhealthy)"), "is running, its health is unhealthy"),
+        (container("Restarting (1) 5 seconds ago", "restarting"), "is restarting"),
+        (container("Up 5 minutes (Paused)", "paused"), "is paused"),
+        (container("Created", "created"), "is created"),
+        (container(ENDED, "exited"), "is exited"),
+        (container(ENDED, "exited", service="migration"), ""),
+        (container("Dead", "dead", service="migration"), "is dead"),
+        (container("Up 2 hours (unhealthy)", service="worker"), "is running, its health is unhealthy"),
+        (container(ENDED, "exited", oneoff="True"), ""),
     ],
 )
-def test_what_is_meant_to_run_does(container: Callable[..., Container], change: dict[str, Any], why: str) -> None:
-    found = unready("node", "tokenswap-lab", ["redis"], [container(**change)])
-    assert found.get(NAME, "") == why
+def test_what_is_meant_to_run_does(found: dict[str, Any], why: str) -> None:
+    also = container() | {"Names": ["/tokenswap-lab_redis_2"]}
+    assert unready("node", "tokenswap-lab", ["redis"], parse_list([found, also])) == ({NAME: why} if why else {})
 
 
-def test_a_service_without_a_container_is_waited_for(container: Callable[..., Container]) -> None:
-    assert unready("node", "tokenswap-lab", ["redis", "api"], [container()]) == {
-        "service api on node": "has no container"
-    }
-    other = container(project="other")
-    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], [other])
-    assert unready("node", None, ["redis"], [other]) == {}
+def test_a_service_without_a_container_is_waited_for() -> None:
+    mine = parse_list([container()])
+    assert unready("node", "tokenswap-lab", ["redis", "api"], mine) == {"service api on node": "has no container"}
+    other = parse_list([container(project="other")])
+    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], other)
+    assert unready("node", None, ["redis"], other) == {}
+    once = parse_list([container(oneoff="True")])
+    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], once)
+    assert "service redis on node" in unready("node", "tokenswap-lab", ["redis"], [])
+
+
+@pytest.mark.parametrize("data", [None, 1, [1], [{}], [container() | {"Names": []}], [container() | {"Status": None}]])
+def test_a_list_that_is_not_understood_is_an_error(data: Any) -> None:
+    with pytest.raises(UnansweredError, match="docker ps"):
+        parse_list(data)
 
 
 @given(
     st.sampled_from(["running", "exited", "created", "restarting", "dead", "paused", "removing"]), st.text(max_size=9)
 )
-def test_a_container_of_the_inventory_is_ready_only_when_it_runs(status: str, health: str) -> None:
-    each = SimpleNamespace(
-        name="x", service="api", project="", status=status, health=health, restart_policy="no", oneoff=False
-    )
-    ready = not unready("node", None, ["api"], [each])  # type: ignore[list-item]
-    assert ready is (status == "running" and health in ("healthy", "none"))
+def test_a_container_of_the_inventory_is_ready_only_when_it_runs(state: str, status: str) -> None:
+    ready = not unready("node", None, ["redis"], parse_list([container(status, state)]))
+    assert ready is (state == "running")

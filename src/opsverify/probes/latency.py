@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,8 +16,11 @@ from opsverify.probes import web
 from opsverify.run import Run
 
 OK = 200
+PAUSE_S = 0.1  # between two rounds: a machine that is busy for a moment is to show in a few samples, not in all
 BUDGET_S = 60.0  # for the samples of one target; one that takes longer has shown enough with `ENOUGH` of them
 ENOUGH = 5
+
+Sleep = Callable[[float], object]
 
 
 @dataclass(frozen=True)
@@ -28,21 +31,42 @@ class Latencies:
     unmeasured: dict[str, str] = field(default_factory=dict)
 
 
-def latencies(run: Run, count: int) -> Latencies:
+def latencies(run: Run, count: int, sleep: Sleep = time.sleep) -> Latencies:
     """Take ``count`` samples of every API's health page, of ``SELECT 1`` in every database, of every cache's PING.
 
-    Each over a connection that is open: the first question, which opens it, is thrown away. One sample that fails
-    leaves a target without any: a refusal is quick, and quick is what these numbers call good.
+    One question after the other, in rounds, each over a connection that is open: the first round, which opens them, is
+    thrown away. One sample that fails leaves a target without any: a refusal is quick, and quick is what these
+    numbers call good.
     """
-    found = Latencies()
-    for name, kind, target, ask in _asked(run):
-        try:
-            found.samples[name] = sampled(partial(ask, run.channel(kind, target)), count)
-        except OpsverifyError as error:
-            found.unmeasured[name] = run.redactor.text(str(error))
-        except Exception as error:  # an answer that no one thought of is no measurement either
-            found.unmeasured[name] = run.redactor.text(f"{type(error).__name__}: {error}")
-    return found
+    asked = {name: partial(_ask, run, kind, target, ask) for name, kind, target, ask in _asked(run)}
+    return rounds(asked, count, sleep, run.redactor.text)
+
+
+def rounds(
+    asked: Mapping[str, Callable[[], float]], count: int, sleep: Sleep, shown: Callable[[str], str] = str
+) -> Latencies:
+    """As `latencies`, by name; ``shown`` redacts why a target is unmeasured.
+
+    A target whose samples take longer than `BUDGET_S` together has fewer of them, but `ENOUGH`.
+    """
+    found: dict[str, list[float]] = {name: [] for name in asked}
+    unmeasured: dict[str, str] = {}
+    for number in range(count + 1):
+        for name, ask in asked.items():
+            mine = found[name]
+            if name in unmeasured or (len(mine) >= ENOUGH and sum(mine) >= BUDGET_S):
+                continue
+            try:
+                seconds = ask()
+            except OpsverifyError as error:
+                unmeasured[name] = shown(str(error))
+            except Exception as error:  # an answer that no one thought of is no measurement either
+                unmeasured[name] = shown(f"{type(error).__name__}: {error}")
+            else:
+                mine += [seconds] if number else []
+        if number < count:
+            sleep(PAUSE_S)
+    return Latencies({name: some for name, some in found.items() if name not in unmeasured}, unmeasured)
 
 
 def _asked(run: Run) -> Iterator[tuple[str, str, str, Callable[[Any], float]]]:
@@ -51,18 +75,8 @@ def _asked(run: Run) -> Iterator[tuple[str, str, str, Callable[[Any], float]]]:
     yield from ((f"cache {each.name}", "cache", each.name, ping) for each in run.profile.caches)
 
 
-def sampled(ask: Callable[[], float], count: int, clock: Callable[[], float] = time.monotonic) -> list[float]:
-    """``count`` samples after one that is thrown away; fewer, but `ENOUGH`, where they take longer than `BUDGET_S`.
-
-    Raises:
-        UnansweredError: as ``ask``, at the first sample that fails.
-    """
-    begun = clock()
-    ask()
-    found: list[float] = []
-    while len(found) < count and (len(found) < ENOUGH or clock() - begun < BUDGET_S):
-        found.append(ask())
-    return found
+def _ask(run: Run, kind: str, target: str, ask: Callable[[Any], float]) -> float:
+    return ask(run.channel(kind, target))
 
 
 def page(api: WebChannel) -> float:

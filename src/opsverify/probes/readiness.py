@@ -17,15 +17,14 @@ from opsverify.channels.web import WebChannel
 from opsverify.errors import OpsverifyError
 from opsverify.gate.story import Poll
 from opsverify.probes import caches, containers, postgres, web
-from opsverify.probes.containers import Container
+from opsverify.probes.containers import Listed
 from opsverify.run import Run
 
 SIDE_BY_SIDE = 8
 PATIENCE = 3.0  # seconds for one answer: what takes longer is not ready
 ASKED = ("hosts", "databases", "caches", "apis")
 OK = 200
-# What is not started again when it has ended, and the states of a container that has ended or not begun.
-ONCE = ("", "no", "on-failure")
+# The states of a container that has ended or not begun.
 ENDED = ("created", "exited")
 
 Waiting = dict[str, str]  # target to what is lacking
@@ -106,23 +105,25 @@ def ping(cache: CacheChannel) -> Waiting:
 
 
 def engine(host: Host, services: Sequence[str]) -> Waiting:
-    """Every service of the inventory has containers, and what is meant to run does so and is not unhealthy."""
-    return unready(host.name, host.spec.compose_project, services, containers.containers(host))
+    """Every service of the inventory has containers, they run, and no container that runs is unhealthy.
+
+    Asked by the engine's list alone: polls are many, and those who wait for them few.
+    """
+    return unready(host.name, host.spec.compose_project, services, containers.listed(host))
 
 
-def unready(host: str, project: str | None, services: Sequence[str], found: Sequence[Container]) -> Waiting:
+def unready(host: str, project: str | None, services: Sequence[str], found: Sequence[Listed]) -> Waiting:
     """What of a host's containers is waited for, and why."""
-    waiting = {
-        f"container {each.name} on {host}": why for each in found if not each.oneoff and (why := _why(each, services))
-    }
-    there = {each.service for each in found if project in (None, each.project) and not each.oneoff}
+    meant = [each for each in found if not each.oneoff]
+    waiting = {f"container {each.name} on {host}": why for each in meant if (why := _why(each, services))}
+    there = {each.service for each in meant if project in (None, each.project)}
     return waiting | {f"service {each} on {host}": "has no container" for each in services if each not in there}
 
 
-def _why(container: Container, services: Sequence[str]) -> str:
-    """Why a container is not ready; empty when it is, or when it was to run once and has done so."""
-    if container.status in ENDED and container.restart_policy in ONCE and container.service not in services:
+def _why(container: Listed, services: Sequence[str]) -> str:
+    """Why a container is not ready; empty when it is, or when it may have been meant to run once and has done so."""
+    if container.status in ENDED and container.service not in services:
         return ""
     if container.status != "running":
         return f"is {container.status}"
-    return "" if container.health in (None, "none", "healthy") else f"is running, its health is {container.health}"
+    return "" if container.health in (None, "healthy") else f"is running, its health is {container.health}"
