@@ -15,7 +15,7 @@ from opsverify.errors import UsageError
 from opsverify.gate import keeping
 from opsverify.gate.story import Phase
 from opsverify.redaction import Redactor
-from tests.unit.gates import START, story
+from tests.unit.gates import START, reason, story
 
 NAME = "20261123T120000Z-0a1b2c3d"
 
@@ -164,6 +164,30 @@ def test_a_gate_that_was_killed_leaves_no_baseline_and_its_draft_goes_with_the_n
             time.sleep(0.05)
     else:
         pytest.fail("the lock outlives who held it")
+
+
+def _keep_on(gates: Path, ready: Path) -> None:
+    many = [reason(why=f"{number} {'x' * 2000}") for number in range(200)]
+    for number in range(100_000):
+        held = story(identity=f"{number:08x}", reasons=many)
+        keeping.keep(drafted(gates, f"20261123T120000Z-{held.id}"), held, "page" * 5000, Redactor())
+        ready.touch()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.003, 0.011, 0.023])
+def test_whenever_a_gate_is_killed_what_is_there_is_whole(after: float, gates: Path, tmp_path: Path) -> None:
+    child = SPAWN.Process(target=_keep_on, args=(gates, tmp_path / "ready"))
+    child.start()
+    while not (tmp_path / "ready").exists():
+        assert child.is_alive()
+        time.sleep(0.001)
+    time.sleep(after)
+    child.kill()
+    child.join()
+    found = keeping.stories(gates, tmp_path)
+    assert found.damaged == []
+    assert found.kept
+    assert all(len(each.story.reasons) == 200 for each in found.kept)
 
 
 def test_gates_on_different_changes_do_not_wait_for_each_other(gates: Path, holder: int) -> None:

@@ -166,7 +166,7 @@ class Session:
         pre = kept.story
         checks = self._compare(pre, found)
         drifted = drift.compared(pre.configuration, found.configuration, self.change.expected)
-        measured = numbers.compare_all(pre.samples, found.latencies.samples, self.settings)
+        measured = numbers.compare_all(pre.samples, found.latencies.samples, self.settings, self.change.scope)
         reasons += comparing.reasons(checks)
         reasons += baselines.did_not_happen(self.change, baselines.terms_of(pre), self._terms(found), checks)
         reasons += [*drifted.reasons, *_slower(measured, found)]
@@ -240,7 +240,7 @@ class Session:
         self.voice.say(f"the rollback {how} after {done.seconds:.1f} s")
         settled = self.instruments.settle()
         found = self.instruments.measure()
-        measured = numbers.compare_all(pre.samples, found.latencies.samples, self.settings)
+        measured = numbers.compare_all(pre.samples, found.latencies.samples, self.settings, self.change.scope)
         reasons = [*_unsettled(settled), *found.sound(), *comparing.reasons(self._compare(pre, found))]
         reasons += _slower(measured, found)
         if done.exit_status != 0:
