@@ -107,6 +107,13 @@ def test_a_secret_is_not_kept(gates: Path, tmp_path: Path) -> None:
     assert keeping.redacted(leaky, redactor).summary == "it is [redacted]"
 
 
+def test_what_cannot_be_written_is_no_wrong_use(gates: Path) -> None:
+    draft = drafted(gates)
+    (gates / f"{NAME}-pre" / "in the way").mkdir(parents=True)
+    with pytest.raises(keeping.NotKeptError, match="cannot be kept: Directory not empty"):
+        keeping.keep(draft, story(), "", Redactor())
+
+
 def test_a_draft_is_no_gate(gates: Path, tmp_path: Path) -> None:
     draft = drafted(gates)
     (draft / "gate.json").write_text(story().model_dump_json())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsverify.gate import telling
+from opsverify.gate import command, telling
 from opsverify.gate.keeping import Kept
 from opsverify.gate.story import Baseline, Drift, Measured, Rollback, Settling, Undone, Verification
 from opsverify.terminal import width
@@ -170,3 +172,17 @@ def test_the_summary_of_a_job_is_appended_to(tmp_path: Path, monkeypatch: pytest
     assert "cannot be written: No such file" in str(telling.summarise("x"))
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
     assert telling.summarise("x") is None
+
+
+class Gone(io.TextIOBase):
+    """A pipe that nobody reads any more."""
+
+    def write(self, *_: object) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_gate_that_nobody_looks_at_any_more_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone())
+    command._say("verifying")
+    command._echo("going back")
+    sys.stdout.close()

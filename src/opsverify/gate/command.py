@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -57,10 +59,10 @@ def run(chosen: argparse.Namespace, project: Project) -> int:
     wanted = gate.Wanted(chosen.phase, chosen.change, profile, chosen.execute_rollback)
     with ends_in_order():
         kept = gate.hold(project, wanted, gate.Voice(_say, _echo))
-    print(f"\n{telling.told(kept, project.root, _columns())}", flush=True)
+    _print(f"\n{telling.told(kept, project.root, _columns())}")
     problem = telling.summarise(telling.markdown(kept, project.root))
     if problem is not None:
-        print(f"opsverify: {problem}", file=sys.stderr)
+        _print(f"opsverify: {problem}")
     return kept.story.exit_status
 
 
@@ -74,7 +76,7 @@ def _show(project: Project, change: str) -> int:
         raise UsageError(f"{change}: has no record in {where}/, and no gate was held on it")
     found = keeping.stories(gates, project.root)
     if found.kept or not found.damaged:
-        print(telling.so_far(found.kept, project.root, _columns()), flush=True)
+        _print(telling.so_far(found.kept, project.root, _columns()))
     if found.damaged:
         raise UsageError("; ".join(found.damaged))
     return OK
@@ -85,8 +87,16 @@ def _columns() -> int:
 
 
 def _say(what: str) -> None:
-    print(f"gate: {visible(what)}".replace("\n", "\\n"), flush=True)
+    _print(f"gate: {visible(what)}".replace("\n", "\\n"))
 
 
 def _echo(line: str) -> None:
-    print(f"  | {visible(line)}", flush=True)
+    _print(f"  | {visible(line)}")
+
+
+def _print(text: str) -> None:
+    """Show a text. Where nobody looks any more (a pipe or a terminal that is gone) the gate goes on without."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  until this process ends

@@ -52,7 +52,7 @@ def hold(project: Project, wanted: Wanted, voice: Voice) -> Kept:
     Raises:
         UsageError: something that is input is not as it must be, or another gate is on this change.
         VerificationError: the suite itself came to no end; nothing is kept.
-        LeakError: what would be kept holds a secret; nothing is kept.
+        NotKeptError: it cannot be written, or holds a secret; nothing is kept.
         KeyboardInterrupt: it was told to end; nothing is kept, but that a rollback was begun.
     """
     now = dt.datetime.now(dt.UTC)

@@ -35,7 +35,11 @@ NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}-(?P<phase>pre|post)")
 LONGEST = 256 * 1024 * 1024  # bytes of a gate.json; more is none that a gate wrote
 
 
-class LeakError(OpsverifyError):
+class NotKeptError(OpsverifyError):
+    """What a gate has to say could not be written down: whatever it was, nobody could look it up."""
+
+
+class LeakError(NotKeptError):
     """A secret was about to be kept."""
 
 
@@ -124,7 +128,7 @@ def keep(directory: Path, story: Story, page: str, redactor: Redactor) -> Path:
 
     Raises:
         LeakError: a secret would have been kept.
-        UsageError: it cannot be written.
+        NotKeptError: it cannot be written.
     """
     (directory / TRANSCRIPT).touch()
     try:
@@ -141,7 +145,7 @@ def keep(directory: Path, story: Story, page: str, redactor: Redactor) -> Path:
         directory.rename(final(directory))
         _settle(directory.parent)
     except OSError as error:
-        raise UsageError(f"{final(directory).name}: cannot be kept: {error.strerror}") from None
+        raise NotKeptError(f"{final(directory).name}: cannot be kept: {error.strerror}") from None
     return final(directory)
 
 
