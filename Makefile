@@ -24,6 +24,9 @@ endif
 	@$(PY) -m opsverify.cli restore-drill --profile $(PROFILE) $(ARGS)
 
 gate-pre: $(STAMP) ## before CHANGE: is its record in order, and what is the state of PROFILE? Its baseline
+ifeq ($(PROFILE),lab)
+	@$(PY) -m lab up
+endif
 	@$(PY) -m opsverify.cli gate pre $(CHANGE) --profile $(PROFILE) $(ARGS)
 
 gate-post: $(STAMP) ## after CHANGE: go or no-go, against that baseline (ARGS=--execute-rollback)
