@@ -5,11 +5,11 @@ PY := .venv/bin/python
 STAMP := .venv/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help verify restore-drill test unit lint format lock lab-up lab-down lab-status clean
+.PHONY: help verify restore-drill gate-pre gate-post test unit lint format lock lab-up lab-down lab-status clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
-	@echo '  PROFILE=lab|staging|production chooses what `make verify` asks; ARGS="-k HLT-PG" goes on to pytest'
+	@echo '  PROFILE=lab|staging|production chooses what is asked; CHANGE=CHG-… which change; ARGS="-k HLT-PG" goes on'
 
 verify: $(STAMP) ## verify PROFILE (default: the lab, which is started when needed) against the manual
 ifeq ($(PROFILE),lab)
@@ -22,6 +22,15 @@ ifeq ($(PROFILE),lab)
 	@$(PY) -m lab up
 endif
 	@$(PY) -m opsverify.cli restore-drill --profile $(PROFILE) $(ARGS)
+
+gate-pre: $(STAMP) ## before CHANGE: is its record in order, and what is the state of PROFILE? Its baseline
+ifeq ($(PROFILE),lab)
+	@$(PY) -m lab up
+endif
+	@$(PY) -m opsverify.cli gate pre $(CHANGE) --profile $(PROFILE) $(ARGS)
+
+gate-post: $(STAMP) ## after CHANGE: go or no-go, against that baseline (ARGS=--execute-rollback)
+	@$(PY) -m opsverify.cli gate post $(CHANGE) --profile $(PROFILE) $(ARGS)
 
 test: lint unit ## lint, unit tests, and the tests against the lab (sets everything up by itself)
 	@$(PY) -m lab up

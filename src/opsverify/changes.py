@@ -141,6 +141,17 @@ class Difference(Strict):
     after: Annotated[Text, Field(alias="to")]
 
 
+class ScopeChange(Strict):
+    """What the change takes into the scope of verification or out of it: a target, or one check of it.
+
+    ``subject`` is the name of a target (``replica-2``) or of a check (``HLT-PG-05-replica-2``).
+    """
+
+    subject: Text
+    becomes: Literal["added", "removed", "not-applicable", "applicable"]
+    why: Text
+
+
 class Record(Strict):
     """Something that is kept in a file of its own, which bears the name of its ``id``."""
 
@@ -168,6 +179,7 @@ class Change(Record):
     rollback: Rollback | None = None
     running: list[Running] = Field(default_factory=list)
     expected: list[Difference] = Field(default_factory=list)
+    scope: list[ScopeChange] = Field(default_factory=list)
     on_no_go: Annotated[list[Text], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """The command ``opsverify``: a thin dispatcher; the work is done in a module of each subcommand.
 
 Exit status: 0 in order, 1 something is due or a drill failed, 64 wrong usage or configuration (one line on stderr),
-69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C or another signal to end.
+69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C or another signal to end. A gate has its own:
+0 GO or WARN, 10 NO-GO, 20 INCONCLUSIVE, beside 64, 70 and 130.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
 from opsverify.errors import OpsverifyError, UsageError
+from opsverify.gate import command as gate
 from opsverify.summary import visible
 
 OK, DUE, USAGE, UNANSWERED, INTERNAL, BROKEN_OFF = 0, 1, 64, 69, 70, 130
@@ -89,8 +91,18 @@ def parser() -> argparse.ArgumentParser:
     drill.add_argument("--target-time", type=_moment, metavar="TIME", help="the moment to recover to (default: found)")
     drill.set_defaults(do=_restore_drill)
 
-    for command in (attest, baseline, drill):
+    waivers = commands.add_parser("waivers", help="what is wrong with the waivers, and how long each still holds")
+    actions = waivers.add_subparsers(required=True, metavar="ACTION", title="actions")
+    lint = actions.add_parser("lint", help="validate the waivers as a run does, and list them")
+    lint.add_argument("--due", type=_days, metavar="30d", help="list only what runs out within that time")
+    lint.set_defaults(do=_lint_waivers)
+
+    gates = gate.add(commands)
+    for each in gates:
+        each.set_defaults(do=_gate)
+    for command in (attest, baseline, drill, lint, *gates):
         command.add_argument("--profile", required=True, metavar="NAME", help="a folder of profiles/, or a .toml file")
+    for command in (attest, baseline, drill):
         command.add_argument("--by", required=command is baseline, metavar="NAME", help="who states it")
     return found
 
@@ -161,6 +173,27 @@ def _restore_drill(chosen: argparse.Namespace) -> int:
     if any(each.outcome != "met" for each in held.drills):
         return DUE
     return UNANSWERED if held.unanswered else OK
+
+
+def _gate(chosen: argparse.Namespace) -> int:
+    try:
+        return gate.run(chosen, _project(chosen, secrets=chosen.asks))
+    except UsageError:
+        raise
+    except OpsverifyError as error:  # no system is at fault: what one does not answer makes a gate INCONCLUSIVE
+        return _say(error, INTERNAL)
+
+
+def _lint_waivers(chosen: argparse.Namespace) -> int:
+    from opsverify import waivers_listed  # noqa: PLC0415
+
+    on, today = _project(chosen), _now().date()
+    if chosen.due is None:
+        print(waivers_listed.everything(on, today))
+        return OK
+    rows = waivers_listed.due(on, days(chosen.due), today)
+    print(rows or f"nothing is due within {chosen.due}")
+    return DUE if rows else OK
 
 
 def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:

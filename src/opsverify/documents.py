@@ -10,14 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
-from opsverify import accepted, attestations, baseline, changes, incidents, roster, stores
-from opsverify.catalogue import Catalogue
+from opsverify import accepted, attestations, baseline, changes, incidents, roster, stores, waivers
+from opsverify.catalogue import Catalogue, check_coverage, claims
 from opsverify.catalogue import load as load_catalogue
 from opsverify.errors import UsageError
 from opsverify.profile import LoadedProfile
 from opsverify.profile import load as load_profile
 
-Which = Literal["roster", "attestations", "baseline", "accepted", "drills"]
+Which = Literal["roster", "attestations", "baseline", "accepted", "drills", "waivers"]
 Folder = Literal["changes", "incidents"]
 
 
@@ -34,6 +34,7 @@ class Documents(NamedTuple):
     baseline: Path
     accepted: Path
     drills: Path
+    waivers: Path
     changes: Path
     incidents: Path
     manual: Path | None = None
@@ -108,6 +109,26 @@ def project(root: Path, profile: str, today: date, *, secrets: bool = False) -> 
     return Project(root, loaded, demands, of(loaded, root))
 
 
+def validated(project: Project, today: date) -> Read:
+    """All that is input, held against each other, before anything is asked of any system; the files as they are.
+
+    Raises:
+        UsageError: one line with file and key.
+    """
+    loaded, demands = project.loaded, project.catalogue
+    check_coverage(demands, claims(project.root / "checks"))
+    for entry in loaded.profile.not_applicable:
+        if entry.requirement not in demands:
+            raise UsageError(f"{loaded.file}: not_applicable: {entry.requirement!r} is not in the catalogue")
+        known = loaded.profile.names(*demands[entry.requirement].target_kinds)
+        if entry.target not in (None, *(known or ["none"])):
+            raise UsageError(
+                f"{loaded.file}: not_applicable {entry.requirement}: no target {entry.target!r} "
+                f"(it applies to: {', '.join(known) or 'none'})"
+            )
+    return read(project.documents, loaded, demands, today)
+
+
 class Read(NamedTuple):
     """What the files hold; None, or no entries, for one that does not exist."""
 
@@ -117,6 +138,7 @@ class Read(NamedTuple):
     accepted: list[accepted.Acceptance]
     changes: list[changes.Change]
     incidents: list[incidents.Incident]
+    waivers: waivers.Waivers
 
 
 def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, today: date) -> Read:
@@ -133,6 +155,7 @@ def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, toda
         accepted.parse(texts["accepted"] or "", documents.shown("accepted")),
         [changes.parse(*each) for each in _records(documents, "changes")],
         [incidents.parse(*each) for each in _records(documents, "incidents")],
+        waived(documents, loaded, catalogue, today),
     )
     for each in found.changes:
         unknown = [area for area in each.areas if area not in catalogue.chapters]
@@ -146,6 +169,20 @@ def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, toda
         _not_to_come(f"{documents.shown('roster')}: date", found.roster.date, today)
     if found.baseline is not None:
         _not_to_come(f"{documents.shown('baseline')}: taken", found.baseline.taken.astimezone(UTC).date(), today)
+    return found
+
+
+def waived(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, today: date) -> waivers.Waivers:
+    """The waivers of a profile, held against catalogue, profile and calendar; none where there is no file.
+
+    Raises:
+        UsageError: one line with file and key.
+    """
+    written = text(documents, "waivers")
+    if written is None:
+        return waivers.Waivers()
+    found = waivers.parse(written, documents.shown("waivers"))
+    waivers.check(found, catalogue, loaded.profile, today)
     return found
 
 

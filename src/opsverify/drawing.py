@@ -49,13 +49,13 @@ class Frame:
 
 def figure(drawn: Series) -> str:
     """The picture of a series with its caption, as HTML on one line."""
-    name, words = _text(drawn.name), _text(alternative(drawn))
+    name, words = plain(drawn.name), plain(alternative(drawn))
     return f'<figure class="chart"><figcaption><b>{name}</b><br>{words}</figcaption>{svg(drawn)}</figure>'
 
 
 def svg(drawn: Series) -> str:
     """The picture alone. ``title`` and ``desc`` say what it shows to whoever cannot see it."""
-    name, words = _text(drawn.name), _text(alternative(drawn))
+    name, words = plain(drawn.name), plain(alternative(drawn))
     opening = (
         f'<svg role="img" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" '
         f'font-family="inherit" font-size="11" fill="{INK}"><title>{name}</title><desc>{words}</desc>'
@@ -99,7 +99,8 @@ def reading(value: float, unit: str) -> str:
     return f"{value:.4g} {'s' if unit == 'seconds' else unit}".rstrip()
 
 
-def _text(words: str) -> str:
+def plain(words: str) -> str:
+    """A text as it may stand in a picture: cut, on one line, and nothing in it acts."""
     return escape(visible(clip(words, 4 * MOST_NAME))).replace("\n", " ")
 
 
@@ -131,20 +132,20 @@ def _far_above(drawn: Series, limit: float, highest: float) -> bool:
 
 def _axes(frame: Frame, unit: str) -> list[str]:
     bottom, parts = HEIGHT - BOTTOM, []
-    for value in _ticks(frame.low, frame.high, _kibi(frame.high) if unit == "bytes" else 1.0):
+    for value in ticks(frame.low, frame.high, _kibi(frame.high) if unit == "bytes" else 1.0):
         y = frame.y(value)
-        parts.append(_rule(LEFT, y, WIDTH - RIGHT, y, f'stroke="{AXIS}" stroke-width="0.75"'))
-        label = _text(clip(reading(value, unit), 14))
+        parts.append(rule(LEFT, y, WIDTH - RIGHT, y, f'stroke="{AXIS}" stroke-width="0.75"'))
+        label = plain(clip(reading(value, unit), 14))
         parts.append(f'<text x="{LEFT - 6:g}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
     step, write = _calendar(frame.end - frame.start)
     moment = math.ceil(frame.start / step) * step
     while moment <= frame.end:
         x = frame.x(moment)
-        parts.append(_rule(x, bottom, x, bottom + 4, f'stroke="{INK}" stroke-width="0.75"'))
+        parts.append(rule(x, bottom, x, bottom + 4, f'stroke="{INK}" stroke-width="0.75"'))
         label, moment = write(moment), moment + step
         if x + len(label) * CHARACTER / 2 < WIDTH:  # else it would be cut
             parts.append(f'<text x="{x:.1f}" y="{bottom + 16:g}" text-anchor="middle">{label}</text>')
-    return [*parts, _rule(LEFT, bottom, WIDTH - RIGHT, bottom, f'stroke="{INK}" stroke-width="0.75"')]
+    return [*parts, rule(LEFT, bottom, WIDTH - RIGHT, bottom, f'stroke="{INK}" stroke-width="0.75"')]
 
 
 def _kibi(size: float) -> float:
@@ -152,7 +153,7 @@ def _kibi(size: float) -> float:
     return 1024.0 ** min(len(BYTES) - 1, int(math.log(size, 1024))) if size >= 1 else 1.0
 
 
-def _ticks(low: float, high: float, unit: float) -> list[float]:
+def ticks(low: float, high: float, unit: float) -> list[float]:
     """Two to six round values between low and high, round in ``unit``."""
     rough = (high - low) / unit / 6
     size = 10.0 ** math.floor(math.log10(rough))
@@ -175,15 +176,16 @@ def _limit(frame: Frame, drawn: Series) -> list[str]:
     words = f"limit {reading(drawn.limit, drawn.unit)}"
     look = f'text-anchor="end" fill="{LIMIT}" font-weight="600" stroke="#fff" stroke-width="3" paint-order="stroke"'
     if drawn.limit > frame.high:
-        return [f'<text x="{WIDTH - RIGHT:g}" y="{TOP - 6:g}" {look}>{_text(words)}, above this picture ↑</text>']
+        return [f'<text x="{WIDTH - RIGHT:g}" y="{TOP - 6:g}" {look}>{plain(words)}, above this picture ↑</text>']
     y = frame.y(drawn.limit)
     return [
-        _rule(LEFT, y, WIDTH - RIGHT, y, f'stroke="{LIMIT}" stroke-width="1.5" stroke-dasharray="2 3"'),
-        f'<text x="{WIDTH - RIGHT:g}" y="{y - 4:.1f}" {look}>{_text(words)}</text>',
+        rule(LEFT, y, WIDTH - RIGHT, y, f'stroke="{LIMIT}" stroke-width="1.5" stroke-dasharray="2 3"'),
+        f'<text x="{WIDTH - RIGHT:g}" y="{y - 4:.1f}" {look}>{plain(words)}</text>',
     ]
 
 
-def _rule(x1: float, y1: float, x2: float, y2: float, look: str) -> str:
+def rule(x1: float, y1: float, x2: float, y2: float, look: str) -> str:
+    """A straight line; ``look`` is its attributes."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" {look}/>'
 
 

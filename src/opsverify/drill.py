@@ -6,17 +6,17 @@ import contextlib
 import datetime as dt
 import json
 import os
-import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Never
+from typing import NamedTuple
 
 from opsverify import drills, stores
 from opsverify.catalogue import Catalogue
-from opsverify.channels.scratch import ENDING, Scratch
+from opsverify.channels.scratch import Scratch
 from opsverify.documents import Project
 from opsverify.drills import Drill, Kind, derived
+from opsverify.ending import ends_in_order
 from opsverify.errors import UnansweredError, UsageError
 from opsverify.recovering import recover
 from opsverify.restoring import Job, Report, Say, restore
@@ -61,7 +61,7 @@ def hold(project: Project, now: dt.datetime, wanted: Wanted, say: Say) -> Held:
     run = Run(project.root, project.loaded, project.catalogue, directory, identity, now, purpose="restore-drill")
     directory.mkdir(parents=True)
     held = Held([], [], run)
-    with _ends_in_order(), contextlib.closing(run):
+    with ends_in_order(), contextlib.closing(run):
         for store, database in chosen:
             for kind in wanted.kinds:
 
@@ -159,30 +159,6 @@ def _append(project: Project, drill: Drill) -> None:
     except OSError as error:
         shown = project.documents.shown("drills")
         raise UsageError(f"{shown}: the drill cannot be put on record: {error.strerror}") from None
-
-
-@contextlib.contextmanager
-def _ends_in_order() -> Iterator[None]:
-    """Being told to end, or a terminal that hangs up, is as good as Ctrl-C: what was set up is taken away.
-
-    Whoever is impatient and says so twice does not keep that from happening: from the first time on these signals are
-    ignored, also behind this, for a process that was told to end has nothing more to do than that.
-    """
-    # With nohup, a terminal that hangs up is to be ignored, and is.
-    heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
-
-    def end(*_: Any) -> Never:
-        for each in heard:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {each: signal.signal(each, end) for each in heard}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            if signal.getsignal(each) is not signal.SIG_IGN:
-                signal.signal(each, handler)
 
 
 def table(held: Held) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from opsverify.catalogue import SEVERITIES
-from opsverify.overview import badge, lines, overview, pictures, safe, side_by_side
+from opsverify.overview import badge, excused, lines, overview, pictures, safe, side_by_side
 from opsverify.record import STATES, Entry, Record, State
 from opsverify.summary import (
     SIGNS,
@@ -103,7 +103,8 @@ class HtmlReport:
             state_cell = outcome.replace("col-result", "col-state")
             cells[:] = [name, *['<td class="muted">–</td>'] * 4, state_cell, duration, outcome]
             return
-        if report.when == "call" and report.passed and entry["state"] == "error":
+        ended_well = report.passed or getattr(report, "opsverify", entry)["state"] == "waived"
+        if report.when == "call" and ended_well and entry["state"] == "error":
             cells.clear()  # its end failed; that has a row of its own
             return
         state: State = "error" if report.when == "teardown" else entry["state"]
@@ -160,6 +161,8 @@ class HtmlReport:
         if exemption:
             approval = f"approved by {exemption['approved_by']}, until {exemption['expires']}"
             texts["Not applicable 不适用"] = safe(f"{exemption['reason']} ({approval})")
+        if entry["waiver"]:
+            texts["Waived 豁免"] = excused(entry["waiver"])
         if entry["statements"]:
             texts["Attested 书面确认"] = "<br>".join(map(_statement, entry["statements"]))
         seen = observations(entry)

@@ -16,6 +16,8 @@ from typing import Literal
 Scalar = str | int | float | bool | None
 Value = Scalar | tuple[Scalar, ...]
 Relation = Literal["at_most", "at_least", "more_than", "less_than", "equals"]
+# Which way a number gets worse. What is "older" gets higher by the clock alone, whatever is done to the system.
+Worse = Literal["higher", "lower", "older"]
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # by which the clocks of two machines may differ
 EXACT = 1e-9  # a quotient that equals its limit must not fail on the last bit of its arithmetic
@@ -28,6 +30,13 @@ WORDS: dict[Relation, str] = {
     "more_than": "more than",
     "less_than": "less than",
     "equals": "exactly",
+}
+WORSE_THAN: dict[Relation, Worse | None] = {
+    "at_most": "higher",
+    "at_least": "lower",
+    "more_than": "lower",
+    "less_than": "higher",
+    "equals": None,
 }
 
 
@@ -62,6 +71,11 @@ class Limit:
         if not isinstance(value, int | float) or not isinstance(self.value, int | float):
             return True
         return value > self.value if self.relation in ("at_most", "less_than") else value < self.value
+
+    @property
+    def worse(self) -> Worse | None:
+        """Which way a number that is held against it gets worse; None where a value is either right or wrong."""
+        return WORSE_THAN[self.relation]
 
     @property
     def number(self) -> float:
@@ -103,13 +117,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one look at the system showed: ``observed`` against ``expected``, in ``unit``."""
+    """What one look at the system showed: ``observed`` against ``expected``, in ``unit``.
+
+    ``worse`` is the way in which a number gets worse, so that two looks can be held against each other.
+    """
 
     name: str
     observed: Value
     expected: str
     met: bool
     unit: str = ""
+    worse: Worse | None = None
 
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit and not isinstance(self.observed, str) else ""
@@ -118,7 +136,7 @@ class Observation:
 
 def within(name: str, observed: Value, limit: Limit) -> Observation:
     """Observe a value against a limit of the catalogue."""
-    return Observation(name, observed, str(limit), limit.met(observed), limit.unit)
+    return Observation(name, observed, str(limit), limit.met(observed), limit.unit, limit.worse)
 
 
 def holds(name: str, observed: Value, expected: str, met: bool) -> Observation:
@@ -130,7 +148,8 @@ def aged(name: str, moment: datetime, now: datetime, limit: Limit) -> Observatio
     """Observe how old something is, in the limit's unit. What lies in the future, but for clocks, is not young."""
     age = now - moment
     in_unit = age / timedelta(**{limit.unit: 1})
-    return Observation(name, in_unit, str(limit), limit.met(in_unit) and age >= -CLOCK_TOLERANCE, limit.unit)
+    worse: Worse | None = "older" if limit.worse == "higher" else limit.worse
+    return Observation(name, in_unit, str(limit), limit.met(in_unit) and age >= -CLOCK_TOLERANCE, limit.unit, worse)
 
 
 def none_of(name: str, offenders: Iterable[str], *, seen: int, of: str) -> Observation:

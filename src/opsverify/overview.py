@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from html import escape
+from typing import Any
 
 from opsverify import charts, drawing
 from opsverify.catalogue import SEVERITIES
@@ -20,11 +21,17 @@ from opsverify.summary import (
     counts,
     headline,
     in_state,
+    left,
+    notices,
     number,
     observations,
+    score,
     sentence,
     visible,
+    waived,
 )
+from opsverify.waivers import EVERY
+from opsverify.waiving import is_met
 
 CHINESE = {
     "health": "健康检查",
@@ -42,6 +49,12 @@ CHINESE = {
 }
 MOST_UNMET = 8  # the table below has more
 MOST_CHARACTERS = 300
+BLOCKING = " <strong>✗ must pass 必须通过</strong>"
+USES = {
+    "used": "used 已使用",
+    "unused": "unused: nothing failed 未使用：没有不符合项",
+    "undetermined": "not shown by this run 本次运行未能判定",
+}
 LEFT = " reaches "  # observations that are named so say when a limit will be reached
 
 
@@ -55,6 +68,8 @@ def overview(document: Document) -> str:
             _partial(document),
             _failures(document),
             _errors(document),
+            _waived(document),
+            _waivers(document),
             _counts(document),
             _capacity(document),
         )
@@ -71,8 +86,10 @@ def safe(text: object, most: int | None = None) -> str:
 def _verdict(document: Document) -> str:
     verdict = document["run"]["verdict"]
     english, chinese = headline(document)
-    mark = {"met": "✓", "not met": "✗", "undetermined": "?"}[verdict]
-    look = verdict.replace(" ", "-") + " part" * document["run"]["partial"]
+    under_waivers = bool(document["run"]["waived"])
+    mark = ("≈" if under_waivers else "✓") if is_met(verdict) else {"not met": "✗", "undetermined": "?"}[verdict]
+    look = "met" if is_met(verdict) else verdict.replace(" ", "-")
+    look += " part" * (document["run"]["partial"] or under_waivers)
     return f'<div class="verdict {look}"><b>{mark} {english} {chinese}</b><span>{safe(sentence(document))}</span></div>'
 
 
@@ -85,6 +102,7 @@ def _about(document: Document) -> str:
         "Start 开始": _moment(run["start"]),
         "End 结束": f"{_moment(run['end'])} ({run['duration_s']:.1f} s)",
         "By 执行": f"{run['user']} on {run['runner']}",
+        "Score 得分": "\n".join(score(document)),
         "Suite 版本": f"{run['suite_version']} ({run['suite_commit']})",
     }
     return (
@@ -143,6 +161,55 @@ def _errors(document: Document) -> str:
         rows.append(_row(safe(reason, 2000), lines(affected)))
     title = f"? Could not be determined 无法判定 ({sum(map(len, groups.values()))})"
     return _list(title, ("Reason 原因", "Requirements 要求"), rows, "error")
+
+
+def _waived(document: Document) -> str:
+    """What failed under a waiver: as visible as any other failure, with who has let it be and for how long."""
+    found = waived(document)
+    if not found:
+        return ""
+    rows = []
+    for entry in found:
+        observed, expected = side_by_side(observations(entry), unmet=MOST_UNMET, met=0, characters=MOST_CHARACTERS)
+        name = name_of(entry) + BLOCKING * entry["must_pass"]
+        rows.append(_row(name, safe(entry["target"]), lines(observed), lines(expected), excused(entry["waiver"])))
+    return _list(
+        f"≈ Failed under a waiver 豁免中的不符合项 ({len(found)})",
+        ("Requirement 要求", "Target 对象", "Observed 实测", "Expected 要求值", "Waiver 豁免"),
+        rows,
+        "waived",
+    )
+
+
+def excused(waiver: dict[str, Any]) -> str:
+    """A waiver in words: how long, why, at which risk, and by whom."""
+    english, chinese = left(waiver)
+    people = f"requested by {waiver['requested_by']}, approved by {waiver['approved_by']}, {waiver['ticket']}"
+    return (
+        f"<b>{safe(english)}</b> {safe(chinese)}<br>{safe(waiver['reason'], MOST_CHARACTERS)}"
+        f'<br>Risk 风险: {safe(waiver["risk"], MOST_CHARACTERS)}<br><span class="muted">{safe(people)}</span>'
+    )
+
+
+def _waivers(document: Document) -> str:
+    """Every waiver in force, with days left and of what use it was."""
+    register = document["waivers"]
+    if not register["entries"]:
+        return ""
+    rows = []
+    for row in register["entries"]:
+        title = f'{name_of(row)} <span class="muted">{safe(row["title_zh"])}</span>' + BLOCKING * row["must_pass"]
+        days = f"{row['days_left']}" + (" – runs out soon 即将到期" if row["expiring"] else "")
+        subject = "* (every target 全部对象)" if row["subject"] == EVERY else row["subject"]
+        rows.append(_row(title, safe(subject), f"{days}<br>{row['expires']}", USES[row["use"]], safe(row["ticket"])))
+    said = "".join(f"<li>{safe(english)}<br>{safe(chinese)}</li>" for english, chinese in notices(document))
+    listed = _list(
+        f"Waivers in force 有效豁免 ({len(rows)})",
+        ("Requirement 要求", "Subject 对象", "Days left 剩余天数", "Use 使用情况", "Ticket 工单"),
+        rows,
+        "waived",
+    )
+    return (f'<ul class="notices">{said}</ul>' if said else "") + listed
 
 
 def name_of(entry: Entry) -> str:

@@ -20,9 +20,11 @@ from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
 from opsverify.judgement import Observation
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
-from opsverify.run import Run, Subject, new_id
+from opsverify.run import Run, Subject, identity, new_id
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
+from opsverify.waivers import Waivers
+from opsverify.waiving import excuse, is_met
 
 PURPOSES = ("ad-hoc", "daily", "pre", "post", "audit")
 NO_TARGET = ""  # of a check on a kind of target that the profile does not have
@@ -34,6 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", metavar="NAME", help="environment to verify: a folder of profiles/, or a .toml file")
     group.addoption("--reports", metavar="DIR", help="where runs are recorded (default: reports/ of the project)")
     group.addoption("--purpose", choices=PURPOSES, default="ad-hoc", help="why this run is made (default: ad-hoc)")
+    group.addoption("--change", metavar="ID", default="", help="the change that this run is made before or after")
+    group.addoption("--run-id", metavar="HEX", type=identity, help="the id of this run: 8 hex digits (default: any)")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         for word in (*demands.chapters, *catalogue.SEVERITIES):
             config.addinivalue_line("markers", f"{word}: set from the catalogue")
         if config.getoption("profile"):
-            _start(config, demands, checks)
+            _start(config, demands)
         elif _asks_for_checks(config, checks):
             known = ", ".join(sorted(each.parent.name for each in config.rootpath.glob("profiles/*/profile.toml")))
             raise UsageError(f"checks ask live systems: choose which with --profile NAME (there are: {known})")
@@ -61,63 +65,37 @@ def _asks_for_checks(config: pytest.Config, checks: Path) -> bool:
     return any(path.resolve().is_relative_to(checks) for path in paths)
 
 
-def _start(config: pytest.Config, demands: catalogue.Catalogue, checks: Path) -> None:
-    now = datetime.now(UTC)
+def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
+    worker = getattr(config, "workerinput", None)
+    now = datetime.now(UTC) if worker is None else datetime.fromisoformat(worker["run_start"])
     loaded = profile.load(config.getoption("profile"), config.rootpath, today=now.date())
     demands = demands.with_overrides(loaded.profile.limits, file=loaded.file)
-    catalogue.check_coverage(demands, catalogue.claims(checks))
-    for entry in loaded.profile.not_applicable:
-        if entry.requirement not in demands:
-            raise UsageError(f"{loaded.file}: not_applicable: {entry.requirement!r} is not in the catalogue")
-        known = loaded.profile.names(*demands[entry.requirement].target_kinds)
-        if entry.target not in (None, *(known or ["none"])):
-            raise UsageError(
-                f"{loaded.file}: not_applicable {entry.requirement}: no target {entry.target!r} "
-                f"(it applies to: {', '.join(known) or 'none'})"
-            )
-    documents.read(documents.of(loaded, config.rootpath), loaded, demands, now.date())
-    worker = getattr(config, "workerinput", None)
+    kept = documents.validated(
+        documents.Project(config.rootpath, loaded, demands, documents.of(loaded, config.rootpath)), now.date()
+    )
     if worker is None:
-        identity, name = new_id(now)
+        id_, name = new_id(now, config.getoption("run_id"))
         directory = Path(config.getoption("reports") or config.rootpath / "reports") / loaded.profile.name / name
     else:
-        identity, directory, now = (
-            worker["run_id"],
-            Path(worker["run_directory"]),
-            datetime.fromisoformat(worker["run_start"]),
-        )
+        id_, directory = worker["run_id"], Path(worker["run_directory"])
     run = Run(
         root=config.rootpath,
         loaded=loaded,
         catalogue=demands,
         directory=directory.absolute(),
-        id=identity,
+        id=id_,
         started=now,
         purpose=config.getoption("purpose"),
+        change=config.getoption("change"),
         worker=worker["workerid"] if worker else "",
+        waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
     )
-    _nothing_is_out_of_sight(run)
+    run.check_sight()
     config.stash[RUN] = run
     if worker is None and not config.getoption("collectonly"):
         run.directory.mkdir(parents=True)
         record = Record(run, selection=_selection(config))
         config.pluginmanager.register(Recording(config, run, record), "opsverify-recording")
-
-
-def _nothing_is_out_of_sight(run: Run) -> None:
-    seen: dict[str, Subject] = {}
-    for subject in run.population():
-        if str(subject) in seen:
-            raise UsageError(
-                f"{run.loaded.file}: {seen[str(subject)].kind} and {subject.kind} are both called {subject.target!r}, "
-                f"and {subject.requirement} is about both: give one of them another name"
-            )
-        seen[str(subject)] = subject
-        if subject.target == "none" and run.profile.exemption(subject.requirement, "none") is None:
-            raise UsageError(
-                f"{run.loaded.file}: has no {subject.kind} to verify {subject.requirement} on; "
-                f"add one, or a [[not_applicable]] entry with reason, approved_by and expires"
-            )
 
 
 def _selection(config: pytest.Config) -> str:
@@ -185,6 +163,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     run.transcript.check = _plain(item.nodeid)
     item.stash[EXCHANGES] = run.transcript.count
     recorder.exemption = run.profile.exemption(subject.requirement, subject.target)
+    recorder.waiver = run.waivers.of(subject.requirement, subject.target)
     if recorder.exemption is not None:
         pytest.skip(f"{recorder.exemption.reason} (until {recorder.exemption.expires})")
 
@@ -216,8 +195,12 @@ def pytest_runtest_makereport(
         report.longrepr = str(failure)  # the message is written for people, a traceback is not
     if report.outcome == "passed" and call.when == "call" and recorder.state not in GREEN:
         report.outcome, report.longrepr = "failed", recorder.message
+    if report.outcome == "failed" and recorder.waiver is not None and recorder.state == "waived":
+        # To pytest it is a failure that was foreseen: no reason to exit as failed, and none to stop at it.
+        report.outcome, report.longrepr = "skipped", recorder.message
+        report.wasxfail = f"{excuse(recorder.waiver)} | {recorder.message}"
     report.nodeid = _plain(item.nodeid)
-    entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid)
+    entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid, run.today)
     report.opsverify = run.redactor.value(entry)  # type: ignore[attr-defined]
     if report.failed and not isinstance(report.longrepr, str):
         judged = isinstance(failure, pytest.fail.Exception) and not failure.pytrace
@@ -234,10 +217,12 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
-    """Keep *could not determine* apart from *failed*, whichever phase it came up in."""
+    """Keep *could not determine* apart from *failed*, whichever phase it came up in, and both from *waived*."""
     entry = getattr(report, "opsverify", None)
     if entry and report.failed and report.when == "call" and entry["state"] == "error":
         return "error", "E", "ERROR"
+    if entry and report.when == "call" and entry["state"] == "waived":
+        return "waived", "w", "WAIVED"
     return None
 
 
@@ -280,6 +265,7 @@ class Recording:
             "run_id": self.run.id,
             "run_directory": str(self.run.directory),
             "run_start": self.run.started.isoformat(),
+            "waivers": self.run.waivers.packed(),
         }
 
     @pytest.hookimpl(optionalhook=True)
@@ -322,7 +308,7 @@ class Recording:
         merge(self.run.directory)
         document = self.record.write(datetime.now(UTC))
         point_latest(self.run.directory)
-        green = document["run"]["verdict"] == "met" and not any(
+        green = is_met(document["run"]["verdict"]) and not any(
             each["state"] == "not-tested"
             and (not self.record.selection or f"{each['requirement']}-{each['target']}" in self.record.selected)
             for each in document["checks"]

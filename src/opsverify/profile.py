@@ -18,8 +18,9 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from opsverify.catalogue import Strict, TargetKind, Text, first_problem
+from opsverify.catalogue import Requirement, Strict, TargetKind, Text, first_problem
 from opsverify.errors import UsageError
+from opsverify.gate.settings import Gate
 from opsverify.stores import (
     ApiKeys,
     Backups,
@@ -107,6 +108,7 @@ class Profile(BaseModel):
     logs: list[Annotated[LogFiles | LogIndex | JournalLogs | ContainerLogs, Field(discriminator="role")]] = []
     scratch: Scratch = Scratch()
     program: Program = Program()
+    gate: Gate = Gate()
     not_applicable: list[NotApplicable] = []
     limits: dict[str, dict[str, Any]] = {}
 
@@ -183,6 +185,11 @@ class Profile(BaseModel):
     def names(self, *kinds: TargetKind) -> list[str]:
         """The names of the targets of these kinds."""
         return [each.name for kind in kinds for each in self.targets(kind)]
+
+    def kinds(self, requirement: Requirement) -> tuple[TargetKind, ...]:
+        """The kinds of target that a requirement is about here: one alone where those further back only stand in."""
+        kinds = requirement.target_kinds
+        return next(((kind,) for kind in kinds if self.names(kind)), kinds) if requirement.stand_in else kinds
 
     def target(self, kind: TargetKind, name: str) -> Any:
         """The target of that kind and name."""

@@ -10,18 +10,19 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from opsverify import charts
+from opsverify import charts, waiving
 from opsverify.catalogue import Requirement
 from opsverify.errors import OpsverifyError
 from opsverify.judgement import Observation, Value
 from opsverify.profile import NotApplicable
 from opsverify.run import Run, Subject
+from opsverify.waivers import Waiver
 
 State = Literal["pass", "fail", "error", "not-applicable", "waived", "attested", "not-tested"]
 STATES: tuple[State, ...] = ("fail", "error", "not-tested", "waived", "not-applicable", "attested", "pass")
@@ -37,6 +38,7 @@ class Recorder:
     """Collects what one check saw, and derives its state from how its phases ended."""
 
     exemption: NotApplicable | None = None
+    waiver: Waiver | None = None
     state: State = "pass"
     message: str = ""
     observations: list[Observation] = field(default_factory=list)
@@ -82,9 +84,13 @@ class Recorder:
     def _conclude(self, state: State, message: str) -> None:
         if self.state in ("pass", "attested"):
             self.state, self.message = state, message
+            if state == "fail" and self.waiver is not None:
+                self.state = "waived"
+        elif self.state == "waived" and state == "error":  # a waiver covers what failed, never what is not known
+            self.state, self.message = state, f"{self.message}; then {message}"
 
-    def entry(self, subject: Subject, requirement: Requirement, node: str) -> Entry:
-        """The check's entry of ``results.json``."""
+    def entry(self, subject: Subject, requirement: Requirement, node: str, today: date) -> Entry:
+        """The check's entry of ``results.json``; ``result`` is its state without any waiver."""
         return {
             "requirement": requirement.id,
             "title": requirement.title,
@@ -97,11 +103,13 @@ class Recorder:
             "target": subject.target,
             "target_kind": subject.kind,
             "state": self.state,
+            "result": "fail" if self.state == "waived" else self.state,
             "observations": [{**asdict(each), "observed": _json(each.observed)} for each in self.observations],
             "message": self.message,
             "remedy": requirement.remedy,
             "remedy_zh": requirement.remedy_zh,
             "not_applicable": self.exemption.model_dump(mode="json") if self.exemption else None,
+            "waiver": self.waiver.shown(today) if self.waiver and self.state == "waived" else None,
             "statements": self.statements,
             "series": [charts.document(each) for each in self.series[:MOST_SERIES]],
             "series_left_out": max(0, len(self.series) - MOST_SERIES),
@@ -145,7 +153,7 @@ class Record:
         for each in self.run.population():
             if str(each) == subject:
                 recorder = Recorder(state="error", message=f"the check was lost: {self.run.redactor.text(why)}")
-                self.add(recorder.entry(each, self.run.catalogue[each.requirement], ""))
+                self.add(recorder.entry(each, self.run.catalogue[each.requirement], "", self.run.today))
 
     def complete(self) -> list[Entry]:
         """Every subject of the population with its entry; what was not run is ``not-tested``, and why."""
@@ -157,7 +165,7 @@ class Record:
                 left_out = str(subject) not in self.selected
                 why = f"left out by the selection ({self.selection})" if left_out and self.selection else "not reached"
                 recorder = Recorder(state="not-tested", message=why)
-                entry = recorder.entry(subject, catalogue[subject.requirement], "")
+                entry = recorder.entry(subject, catalogue[subject.requirement], "", self.run.today)
             entries.append(entry)
         return entries
 
@@ -169,6 +177,9 @@ class Record:
         known = {str(each) for each in population}
         strays = sorted(set(self.entries) - known)
         reconciled = sum(counts.values()) == len(population) and not strays
+        waivers = waiving.in_force(
+            self.run.waivers, entries, self.run.catalogue, self.run.today, whole=not self.selection
+        )
         return {
             "run": {
                 **self.run.about(),
@@ -176,7 +187,15 @@ class Record:
                 "duration_s": round((ended - self.run.started).total_seconds(), 3),
                 "partial": counts["not-tested"] > 0,
                 "selection": self.selection,
-                "verdict": verdict(entries, reconciled),
+                "verdict": waiving.verdict(verdict(entries, reconciled), waivers),
+                "waived": [f"{each['requirement']}-{each['target']}" for each in entries if each["state"] == "waived"],
+            },
+            "scores": waiving.scores(each["state"] for each in entries),
+            "waivers": {
+                "file": self.run.waivers.file,
+                "sha256": self.run.waivers.sha256,
+                "most_days": self.run.profile.program.waiver_days,
+                "entries": waivers,
             },
             "population": {
                 "total": len(population),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import re
 import secrets
 import socket  # noqa: TID251  only for the name of this machine, no connection
 import subprocess  # noqa: TID251  only to ask git which commit this is
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +29,10 @@ from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
 from opsverify.channels.web import WebChannel
+from opsverify.errors import UsageError
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
+from opsverify.waivers import Waivers
 
 DEPENDENCIES = (
     "pytest",
@@ -83,10 +86,12 @@ class Run:
     id: str
     started: datetime
     purpose: str
+    change: str = ""
     worker: str = ""
     redactor: Redactor = field(default_factory=Redactor)
     channels: dict[tuple[str, str], Any] = field(default_factory=dict)
     facts: dict[tuple[Any, ...], Fact] = field(default_factory=dict)
+    waivers: Waivers = field(default_factory=Waivers)
 
     def __post_init__(self) -> None:
         for secret in self.loaded.secrets.values():
@@ -103,6 +108,11 @@ class Run:
         """The validated profile."""
         return self.loaded.profile
 
+    @property
+    def today(self) -> date:
+        """The day (UTC) on which the run began: what held then holds for all of it."""
+        return self.started.astimezone(UTC).date()
+
     def population(self) -> list[Subject]:
         """Every requirement, on every target of the profile that it applies to.
 
@@ -111,12 +121,30 @@ class Run:
         """
         found: list[Subject] = []
         for requirement in self.catalogue.values():
-            kinds = requirement.target_kinds
-            if requirement.stand_in:
-                kinds = next(((kind,) for kind in kinds if self.profile.names(kind)), kinds)
+            kinds = self.profile.kinds(requirement)
             mine = [Subject(requirement.id, kind, name) for kind in kinds for name in self.profile.names(kind)]
             found += mine or [Subject(requirement.id, kinds[0], "none")]
         return found
+
+    def check_sight(self) -> None:
+        """Every requirement can be told apart on every target, and is declared not applicable where it has none.
+
+        Raises:
+            UsageError: one line with the profile's file.
+        """
+        seen: dict[str, Subject] = {}
+        for subject in self.population():
+            if str(subject) in seen:
+                raise UsageError(
+                    f"{self.loaded.file}: {seen[str(subject)].kind} and {subject.kind} are both called "
+                    f"{subject.target!r}, and {subject.requirement} is about both: give one of them another name"
+                )
+            seen[str(subject)] = subject
+            if subject.target == "none" and self.profile.exemption(subject.requirement, "none") is None:
+                raise UsageError(
+                    f"{self.loaded.file}: has no {subject.kind} to verify {subject.requirement} on; "
+                    f"add one, or a [[not_applicable]] entry with reason, approved_by and expires"
+                )
 
     def channel(self, kind: str, name: str) -> Any:
         """The channel to a target; there is one per target and run."""
@@ -197,6 +225,7 @@ class Run:
         return {
             "id": self.id,
             "purpose": self.purpose,
+            "change": self.change,
             "profile": self.profile.name,
             "profile_file": str(self.loaded.file.name if self.loaded.file.is_absolute() else self.loaded.file),
             "profile_sha256": self.loaded.digest,
@@ -211,10 +240,21 @@ class Run:
         }
 
 
-def new_id(now: datetime) -> tuple[str, str]:
-    """A run's id and the name of its directory: ``<UTC time>-<id>``."""
-    identity = secrets.token_hex(4)
-    return identity, f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{identity}"
+def new_id(now: datetime, given: str | None = None) -> tuple[str, str]:
+    """A run's id, unless it is ``given``, and the name of its directory: ``<UTC time>-<id>``."""
+    found = given or secrets.token_hex(4)
+    return found, f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{found}"
+
+
+def identity(text: str) -> str:
+    """A run's id as it is given.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[0-9a-f]{8}", text):
+        raise ValueError(f"got {text!r}, expected 8 hex digits")
+    return text
 
 
 def _commit(root: Path) -> str:

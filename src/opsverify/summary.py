@@ -19,6 +19,8 @@ import pytest
 from opsverify.catalogue import SEVERITIES
 from opsverify.judgement import Limit, show
 from opsverify.record import GREEN, STATES, Entry, Record, State
+from opsverify.waivers import EVERY
+from opsverify.waiving import is_met
 
 Document = dict[str, Any]
 
@@ -45,6 +47,9 @@ HEADLINES = {
     "not met": ("DOES NOT MEET THE MANUAL", "不符合手册"),
     "undetermined": ("COULD NOT BE DETERMINED", "无法判定"),
 }
+
+PARTLY_MET = ("WHAT WAS TESTED MEETS THE MANUAL", "已检查部分符合手册")
+MOST_NAMED = 5  # of waived checks in a sentence
 
 # Controls, marks of direction, halves of characters, private and unknown ones, other kinds of newline.
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -164,9 +169,13 @@ def counts(document: Document) -> list[tuple[State, int]]:
 def headline(document: Document) -> tuple[str, str]:
     """The verdict in capitals, English and Chinese: of a partial run it must not read as if it were of all."""
     run = document["run"]
-    if run["verdict"] == "met" and run["partial"]:
-        return "WHAT WAS TESTED MEETS THE MANUAL", "已检查部分符合手册"
-    return HEADLINES[run["verdict"]]
+    if not is_met(run["verdict"]):
+        return HEADLINES[run["verdict"]]
+    english, chinese = PARTLY_MET if run["partial"] else HEADLINES["met"]
+    used = sum(row["use"] == "used" for row in document["waivers"]["entries"])
+    if not used:
+        return english, chinese
+    return f"{english} UNDER {number(used, 'waiver').upper()}", f"{chinese}（含 {used} 项豁免）"
 
 
 def sentence(document: Document) -> str:
@@ -183,7 +192,76 @@ def sentence(document: Document) -> str:
         "waived": "failed under a waiver",
     }
     parts = [f"{states[state]} {word}" for state, word in words.items() if states[state]]
+    if states["waived"]:
+        parts[-1] += f" ({_waived(document)})"
     parts.append(f"{green} green" if parts else "all green")
     if not population["reconciled"]:
         parts.append("the population does not add up")
     return f"{f'{tested} of {total} tested' if states['not-tested'] else total}: {', '.join(parts)}."
+
+
+def _waived(document: Document) -> str:
+    """Which checks are waived: nothing is met under a waiver without its name."""
+    found = [f"{each['requirement']} on {each['target']}" for each in waived(document)]
+    more = [f"and {len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+    return visible(", ".join(found[:MOST_NAMED] + more))
+
+
+def waived(document: Document) -> list[Entry]:
+    """The checks that failed under a waiver: first those that must pass, then by severity."""
+    return sorted(in_state(document, "waived"), key=lambda each: not each["must_pass"])
+
+
+def subject_of(waiver: dict[str, Any]) -> tuple[str, str]:
+    """What a waiver is about, in English and in Chinese."""
+    name, subject = waiver["requirement"], waiver["subject"]
+    return (f"{name} on every target", f"{name}（全部对象）") if subject == EVERY else (f"{name} on {subject}",) * 2
+
+
+def left(waiver: dict[str, Any]) -> tuple[str, str]:
+    """How long a waiver still holds, in English and in Chinese."""
+    days = waiver["days_left"]
+    if days == 0:
+        return f"until {waiver['expires']}, its last day", f"有效期至 {waiver['expires']}，今日到期"
+    return f"until {waiver['expires']}, {number(days, 'day')} left", f"有效期至 {waiver['expires']}，剩余 {days} 天"
+
+
+def notices(document: Document) -> list[tuple[str, str]]:
+    """What somebody has to see to about the waivers, in English and in Chinese: what runs out, what is of no use."""
+    soon, unused = [], []
+    for row in document["waivers"]["entries"]:
+        (english, chinese), ticket = subject_of(row), row["ticket"]
+        if row["expiring"]:
+            until, until_zh = left(row)
+            soon.append(
+                (
+                    f"waiver runs out: {english} ({ticket}) holds {until}",
+                    f"豁免即将到期：{chinese}，{ticket}，{until_zh}",
+                )
+            )
+        if row["use"] == "unused":
+            unused.append(
+                (
+                    f"waiver without use: nothing fails for {english} ({ticket}): take it out",
+                    f"未使用的豁免：{chinese}，{ticket}，没有不符合项，请撤销",
+                )
+            )
+    return [(visible(english), visible(chinese)) for english, chinese in soon + unused]
+
+
+def score(document: Document) -> tuple[str, str]:
+    """How many checks are met, in English and in Chinese; both scores where they differ."""
+    whole, bare = document["scores"]["with_waivers"], document["scores"]["without_waivers"]
+    english, chinese = f"{_score(whole)} met", f"{_score(whole)} 符合"
+    if whole != bare:
+        english = f"{english} with waivers, {_score(bare)} without"
+        chinese = f"含豁免 {_score(whole)}，不含豁免 {_score(bare)}"
+    if document["run"]["partial"]:
+        return f"{english}, of what was tested", f"{chinese}（仅限已检查部分）"
+    return english, chinese
+
+
+def _score(of: dict[str, Any]) -> str:
+    """``94 of 96 (97.9 %)``, rounded down: nothing is 100 % that is not all of it."""
+    tenths = of["met"] * 1000 // of["of"] if of["of"] else None
+    return f"{of['met']}/{of['of']}" + ("" if tenths is None else f" ({tenths / 10:.1f} %)")

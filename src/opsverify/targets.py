@@ -353,9 +353,10 @@ class Script(Strict):
 class Program(Strict):
     """What people keep on file: contacts and duty roster, attestations, the performance baseline, restore drills.
 
-    Each lies beside the profile unless a path (from the project's root) is given. ``changes`` and ``incidents`` are
-    folders of records, one file each; ``manual`` is the operations manual, with those that it links to beside it.
-    ``resolver`` is the name server that is asked whether a domain takes mail; the runner's own unless given.
+    Each lies beside the profile unless a path (from the project's root) is given. ``waiver_days`` is how many days
+    after it was created a waiver may hold at most. ``changes`` and ``incidents`` are folders of records, one file each;
+    ``manual`` is the operations manual, with those that it links to beside it. ``resolver`` is the name server that is
+    asked whether a domain takes mail; the runner's own unless given.
     """
 
     name: Name = "program"
@@ -364,6 +365,8 @@ class Program(Strict):
     baseline: Text | None = None
     drills: Text | None = None
     accepted: Text | None = None
+    waivers: Text | None = None
+    waiver_days: Annotated[int, Field(ge=1, le=366)] = 90
     changes: Text | None = None
     incidents: Text | None = None
     manual: Text | None = None

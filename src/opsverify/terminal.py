@@ -22,12 +22,17 @@ from opsverify.summary import (
     document_of,
     headline,
     in_state,
+    left,
+    notices,
     number,
     observations,
     says_it_all,
+    score,
     sentence,
     visible,
+    waived,
 )
+from opsverify.waiving import weighty
 
 COLOURS = {"fail": "red", "error": "yellow", "not-tested": "yellow", "waived": "yellow", "pass": "green"}
 VERDICT_COLOURS = {"met": "green", "not met": "red", "undetermined": "yellow"}
@@ -187,19 +192,51 @@ class TerminalSummary:
             self._failure(entry)
         for reason, entries in by_reason(in_state(document, "error")).items():
             self._error(reason, entries)
+        for entry in waived(document):
+            self._waived(entry)
         self._partial(document)
+        self._notices(document)
         for state, count in counts(document):
             self._line(f"{SIGNS[state].symbol} {count:>4}  {state}", COLOURS.get(state))
         self._line(f"  {document['population']['total']:>4}  in all")
         self._line()
-        colour = "yellow" if run["partial"] and run["verdict"] == "met" else VERDICT_COLOURS[run["verdict"]]
+        colour = (
+            "yellow" if run["partial"] and run["verdict"] == "met" else VERDICT_COLOURS.get(run["verdict"], "yellow")
+        )
         self._paragraph(f"{headline(document)[0]}: {sentence(document)}", colour)
+        self._line(f"score: {score(document)[0]}")
         self._line()
         self._line(f"report   {self._path(Path(self.config.option.htmlpath))}")
         self._line(f"results  {self._path(self.record.run.directory / 'results.json')}")
 
     def _failure(self, entry: Entry) -> None:
         self._head("FAIL", "red", _columns_of(entry), entry["title"])
+        self._unmet(entry)
+        self._labelled("manual", entry["manual"])
+        self._labelled("do", entry["remedy"])
+        self._line()
+
+    def _waived(self, entry: Entry) -> None:
+        """A failure that is waived is no less visible than another one, and says who has let it be."""
+        waiver = entry["waiver"]
+        self._head("WAIVED", "red" if weighty(entry) else "yellow", _columns_of(entry), entry["title"])
+        if entry["must_pass"]:
+            self._labelled("note", "This must pass: without the waiver it blocks every change.")
+        self._unmet(entry)
+        approval = f"{left(waiver)[0]}; approved by {waiver['approved_by']} for {waiver['requested_by']}"
+        self._labelled("waiver", visible(f"{approval} ({waiver['ticket']})"))
+        self._labelled("reason", clip(visible(waiver["reason"]), MOST_CHARACTERS))
+        self._labelled("risk", clip(visible(waiver["risk"]), MOST_CHARACTERS))
+        self._line()
+
+    def _notices(self, document: Document) -> None:
+        found = notices(document)
+        for english, _ in found:
+            self._paragraph(english, "yellow")
+        if found:
+            self._line()
+
+    def _unmet(self, entry: Entry) -> None:
         unmet = [each for each in observations(entry) if not each.met]
         shown = unmet[:MOST_OBSERVATIONS]
         alike = len({seen.expected for seen in shown}) == 1
@@ -209,9 +246,6 @@ class TerminalSummary:
                 self._labelled("", f"… and {len(unmet) - position} more in results.json")
             if not alike or position == len(shown):
                 self._labelled("expected", clip(seen.expected, MOST_CHARACTERS))
-        self._labelled("manual", entry["manual"])
-        self._labelled("do", entry["remedy"])
-        self._line()
 
     def _error(self, reason: str, entries: list[Entry]) -> None:
         first = entries[0]
@@ -245,11 +279,12 @@ class TerminalSummary:
     def _head(self, word: str, colour: str, columns: tuple[str, str, str], title: str = "") -> None:
         name, severity, target = columns
         writer = self.config.get_terminal_writer()
-        writer.write(pad(word, INDENT), bold=True, **{colour: True})
+        taken = max(INDENT, len(word) + 1)
+        writer.write(pad(word, taken), bold=True, **{colour: True})
         line = f"{pad(name, 16)}  {pad(severity, 8)}  {pad(visible(target), 12)}"
-        if title and width(line) + 2 + width(title) > self._columns() - INDENT:
+        if title and width(line) + 2 + width(title) > self._columns() - taken:
             line, title = line.rstrip(), f"\n{title}"
-        for position, part in enumerate(wrap(f"{line}  {title}" if title else line, self._columns() - INDENT)):
+        for position, part in enumerate(wrap(f"{line}  {title}" if title else line, self._columns() - taken)):
             writer.line(" " * INDENT * bool(position) + part.strip(), bold=True)
 
     def _labelled(self, label: str, text: str) -> None:

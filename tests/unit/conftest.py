@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, settings
 
 from opsverify import targets
 from opsverify.catalogue import Catalogue, load
-from opsverify.channels.scratch import ENDING
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.web import WebChannel
+from opsverify.ending import ENDING
 from opsverify.judgement import Limits
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript

@@ -23,10 +23,10 @@ HELLO = (b"AUTH", b"CLIENT", b"HELLO", b"SELECT")
 class Server:
     """Answers each command by its first word; ``asked`` is what it was asked."""
 
-    def __init__(self, answers: dict[bytes, bytes | None]) -> None:
+    def __init__(self, answers: dict[bytes, bytes | None], port: int = 0) -> None:
         self.answers = answers
         self.asked: list[list[bytes]] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -118,6 +118,11 @@ def servers() -> Iterator[Callable[..., Server]]:
         ("CONFIG", "GET", "RequirePass"),
         ("CONFIG", "GET", "masterauth"),
         ("CONFIG", "GET", "maxmemory", "requirepass"),
+        ("CONFIG", "GET", "maxmemory", "max*"),
+        ("CONFIG", "GET", "maxmemory", "timeout", "MasterAuth"),
+        ("CONFIG", "GET", "primaryauth"),
+        ("CONFIG", "GET", "primaryuser"),
+        ("CONFIG", "GET", *["maxmemory"] * 65),
         ("ACL", "SETUSER", "x"),
         ("ACL", "GETUSER", "x"),
         ("SLOWLOG", "RESET"),
@@ -153,6 +158,40 @@ def test_a_listed_command_is_answered_as_redis_gave_it(
         ("PING", "ops"),
         ("CONFIG GET maxmemory-policy", "ops"),
     ]
+
+
+def test_several_named_parameters_are_one_question(channels: Channels, servers: Callable[..., Server]) -> None:
+    server = servers(config=b"*2\r\n$4\r\nport\r\n$4\r\n6379\r\n")
+    assert channels(server.port).ask("CONFIG", "GET", "port", "timeout") == ["port", "6379"]
+    assert server.asked == [[b"CONFIG", b"GET", b"port", b"timeout"]]
+
+
+def test_a_roundtrip_is_the_time_of_a_pong(channels: Channels, servers: Callable[..., Server]) -> None:
+    channel = channels(servers(ping=b"+PONG\r\n").port)
+    begun = time.monotonic()
+    assert 0 < channel.roundtrip() <= time.monotonic() - begun
+
+
+@pytest.mark.parametrize("answer", [b"-LOADING Redis is loading the dataset in memory\r\n", b"+HELLO\r\n", b"$-1\r\n"])
+def test_what_is_no_pong_has_no_time(
+    channels: Channels, servers: Callable[..., Server], exchanges: Callable[[], list[dict[str, Any]]], answer: bytes
+) -> None:
+    with pytest.raises(UnansweredError, match=r"PING|loading"):
+        channels(servers(ping=answer).port).roundtrip()
+    assert exchanges()[0]["failure"]
+
+
+def test_a_target_that_was_unreachable_is_asked_anew_on_request(channels: Channels, closed_port: int) -> None:
+    channel = channels(closed_port)
+    for _ in range(2):
+        with pytest.raises(UnreachableError):
+            channel.ask("PING")
+    server = Server({b"PING": b"+PONG\r\n"}, closed_port)
+    with pytest.raises(UnreachableError):
+        channel.ask("PING")
+    channel.anew()
+    assert channel.ask("PING") == "PONG"
+    server.close()
 
 
 def test_an_error_of_the_server_is_no_answer(channels: Channels, servers: Callable[..., Server]) -> None:

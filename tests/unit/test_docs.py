@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from lab.deliver import REDIS_VERIFIER
-from opsverify import accepted, attestations, baseline, changes, cli, incidents, roster
+from opsverify import accepted, attestations, baseline, changes, cli, incidents, roster, waivers
+from opsverify.gate.settings import Gate
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
 from opsverify.targets import Growth
@@ -75,17 +79,27 @@ def test_every_opsverify_example_is_understood(command: str) -> None:
     assert cli.parser().parse_args(shlex.split(command)[1:]).profile == "production"
 
 
+def defaults(model: type[BaseModel], shown: dict[str, Any]) -> bool:
+    """Whether what is shown as the defaults of a model are all of them."""
+    return model().model_dump() == shown
+
+
 PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the example
     "# roster.toml": roster.parse,
     "# attestations.toml": attestations.parse,
     "# baseline.toml": baseline.parse,
     "# accepted.toml": accepted.parse,
+    "# waivers.toml": waivers.parse,
     "# keys.toml": parse_inventory,
     "[databases.growth] # of the [[databases]] above it": lambda text, _: Growth.model_validate(
         tomllib.loads(text)["databases"]["growth"]
     ),
     "# incidents/INC-2026-0117.toml": lambda text, _: incidents.parse(text, "incidents/INC-2026-0117.toml"),
     "# CHG-2026-0042.toml": lambda text, _: changes.parse(text, "changes/CHG-2026-0042.toml"),
+    "# of CHG-2026-0042.toml": lambda text, _: changes.Change.model_validate(
+        {"id": "CHG-1", "class": "standard", "reason": "feature", "summary": "s", **tomllib.loads(text)}
+    ),
+    "[gate] # of a profile; these are the defaults": lambda text, _: defaults(Gate, tomllib.loads(text)["gate"]),
     "[[not_applicable]]": lambda text, _: [
         NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
     ],
@@ -137,8 +151,28 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"
 
 
+MAY_LACK = ("on_no_go", "scope")  # what the gate's own page shows
+
+
 def test_the_change_record_shown_has_every_step() -> None:
     """So that the example meets every requirement of its chapter, and not only its parser."""
     example = next(each for each in EXAMPLES if each.startswith("# CHG-"))
     change = changes.parse(example, "changes/CHG-2026-0042.toml")
-    assert [name for name in type(change).model_fields if name != "on_no_go" and not getattr(change, name)] == []
+    assert [name for name in type(change).model_fields if name not in MAY_LACK and not getattr(change, name)] == []
+
+
+def test_the_waivers_shown_are_in_order_in_production(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands beside the example, run on it: its requirement, its target and its dates are real ones."""
+    for name in ("checks", "profiles"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    example = next(each for each in EXAMPLES if each.startswith("# waivers.toml"))
+    (tmp_path / "profiles/production/waivers.toml").write_text(example, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_now", lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    shown = [line for _, line in COMMANDS if line.startswith("opsverify waivers lint")]
+    assert [cli.main(shlex.split(line)[1:]) for line in shown] == [0, 1]
+    said, due = capsys.readouterr().out.split("each in order")
+    assert "22         2026-12-15   SEC-CERT-01  api-443" in said
+    assert "SEC-CERT-01" in due

@@ -31,14 +31,13 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def program(folder: Path, transcript: Transcript) -> DocumentChannel:
-    names = ("roster", "attestations", "baseline", "accepted", "drills")
-    roster, attestations, baseline, accepted, drills = (folder / f"{name}.toml" for name in names)
+    names = ("roster", "attestations", "baseline", "accepted", "drills", "waivers")
+    roster, attestations, baseline, accepted, drills, waivers = (folder / f"{name}.toml" for name in names)
+    files = (roster, attestations, baseline, accepted, drills, waivers)
     keys = {"keys.toml": folder / "keys.toml"}
     folders = (folder / "changes", folder / "incidents")
     manual = folder / "manual.md"
-    documents = Documents(
-        folder.parents[1], roster, attestations, baseline, accepted, drills, *folders, manual=manual, keys=keys
-    )
+    documents = Documents(folder.parents[1], *files, *folders, manual=manual, keys=keys)
     return DocumentChannel("program", documents, transcript)
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from opsverify import drill as drill_module
 from opsverify import drills, recovering
-from opsverify.channels.scratch import ENDING
 from opsverify.drills import Comparison, Drill, Looked
+from opsverify.ending import ENDING, ends_in_order
 from opsverify.errors import UnansweredError
 from opsverify.judgement import Limits, Observation, unmet
 from opsverify.probes.base_backups import BaseBackup, BaseVerification
@@ -182,7 +182,7 @@ def test_whoever_ends_a_drill_twice_does_not_end_its_cleaning_up(told: signal.Si
     cleaned_up = []
 
     def held() -> None:
-        with drill_module._ends_in_order():
+        with ends_in_order():
             try:
                 os.kill(os.getpid(), told)
                 time.sleep(5)
@@ -201,7 +201,7 @@ def test_whoever_ends_a_drill_twice_does_not_end_its_cleaning_up(told: signal.Si
 @pytest.mark.usefixtures("signals_heard")
 def test_a_drill_that_nobody_ended_leaves_signals_as_they_were() -> None:
     before = [signal.getsignal(each) for each in ENDING]
-    with drill_module._ends_in_order():
+    with ends_in_order():
         assert [signal.getsignal(each) for each in ENDING] != before
     assert [signal.getsignal(each) for each in ENDING] == before
 
@@ -209,7 +209,7 @@ def test_a_drill_that_nobody_ended_leaves_signals_as_they_were() -> None:
 def test_a_hang_up_that_is_to_be_ignored_is() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
     try:
-        with drill_module._ends_in_order():
+        with ends_in_order():
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)

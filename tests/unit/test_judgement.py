@@ -119,6 +119,33 @@ def test_an_observation_reads_with_its_unit() -> None:
     assert not seen.met
 
 
+@pytest.mark.parametrize(
+    ("relation", "worse", "by_age"),
+    [
+        ("at_most", "higher", "older"),
+        ("less_than", "higher", "older"),
+        ("at_least", "lower", "lower"),
+        ("more_than", "lower", "lower"),
+        ("equals", None, None),
+    ],
+)
+def test_an_observation_says_which_way_its_number_gets_worse(
+    relation: Relation, worse: str | None, by_age: str | None
+) -> None:
+    assert within("x", 1, limit(relation, 2, "hours")).worse == worse
+    assert aged("x", NOW, NOW, limit(relation, 2, "hours")).worse == by_age
+    assert holds("x", 1, "two", met=False).worse is None
+
+
+@given(st.sampled_from(["at_most", "at_least", "more_than", "less_than"]), st.integers(-9, 9), st.integers(0, 9))
+def test_what_breaks_a_limit_breaks_it_further_in_the_direction_that_is_worse(
+    relation: Relation, observed: int, further: int
+) -> None:
+    near = within("x", observed, limit(relation, 0))
+    far = within("x", observed + (further if near.worse == "higher" else -further), limit(relation, 0))
+    assert near.met or not far.met
+
+
 def test_a_text_has_no_unit() -> None:
     assert str(Observation("x", "gone", "there", False, "bytes")) == "x: observed gone, expected there"
 

@@ -47,3 +47,14 @@ def test_what_reads_and_judges_does_no_io(package: str) -> None:
     for path, name in imported(package):
         assert name.partition(".")[0] not in IO, f"{path} uses {name}"
         assert name not in ("pathlib", "pathlib.Path"), f"{path} uses {name}"
+
+
+@pytest.mark.parametrize("module", ["alike", "baselines", "comparing", "numbers", "settings", "story", "verdict"])
+def test_what_the_gate_decides_by_does_no_io(module: str) -> None:
+    found = [name for path, name in imported("gate") if path.stem == module]
+    assert found, f"nothing of gate/{module}.py was looked at"
+    for name in found:
+        assert name.partition(".")[0] not in IO, f"gate/{module}.py uses {name}"
+        assert not name.startswith(("pathlib", "opsverify.channels", "opsverify.probes")), (
+            f"gate/{module}.py uses {name}"
+        )

@@ -15,6 +15,7 @@ from tests.unit.small_project import (
 )
 from tests.unit.test_attestations import ENTRY
 from tests.unit.test_baseline import WHOLE as BASELINE
+from tests.unit.test_waivers import ENTRY as WAIVER
 
 
 def spoil(path: str, old: str, new: str) -> Callable[[Project], None]:
@@ -26,6 +27,8 @@ def keep(path: str, text: str) -> Callable[[Project], None]:
 
 
 CATALOGUE, CHECK, TEST = "checks/health/requirements.toml", "checks/health/test_it.py", "profiles/test/profile.toml"
+WAIVERS = "profiles/test/waivers.toml"
+MINE = WAIVER.replace("HLT-MEM-01", "TST-PASS-01").replace('"node"', '"one"')
 LIMIT = '[limits.TST-PASS-01]\nused = {}\n[[hosts]]\nname = "one"'
 
 
@@ -48,6 +51,25 @@ SPOILT: tuple[tuple[Callable[[Project], None], str], ...] = (
     (keep("profiles/test/roster.toml", "by = 1"), "profiles/test/roster.toml: by: Input should be a valid string"),
     (keep("profiles/test/attestations.toml", ENTRY), "attestations.toml: attestation.0.requirement: 'CON-PHONE-01' is"),
     (keep("profiles/test/baseline.toml", BASELINE.replace("2026", "2999")), "baseline.toml: taken: 2999-11-02 is in"),
+    (keep(WAIVERS, WAIVER), "profiles/test/waivers.toml: waiver.0.requirement: 'HLT-MEM-01' is not in the catalogue"),
+    (keep(WAIVERS, MINE.replace("Aylin Demir", "jonas BRANDT")), "waiver.0: approved_by: 'jonas BRANDT' requested it"),
+    (keep(WAIVERS, MINE.replace("2026", "2025").replace("2027", "2025")), "waiver.0: expires: 2025-01-30 is before"),
+    (keep(WAIVERS, MINE.replace("2026", "2001").replace("2027", "2002")), "on one expired on 2002-01-30; review it"),
+    (keep(WAIVERS, MINE.replace("2027", "2999")), "days after it was created, expected at most 90 days"),
+    (keep(WAIVERS, MINE.replace("2026", "2998").replace("2027", "2999")), "created: 2998-11-01 is in the future"),
+    (
+        keep(WAIVERS, MINE.replace('"one"', '"three"')),
+        "waiver.0.subject: no host 'three' in the profile (it has: one, t",
+    ),
+    (
+        keep(WAIVERS, MINE * 2),
+        "waiver.1.subject: TST-PASS-01 on one is waived by waiver.0 (TST-PASS-01 on one) already",
+    ),
+    (keep(WAIVERS, MINE + "["), "profiles/test/waivers.toml: not readable as TOML"),
+    (
+        spoil(TEST, "[[hosts]]", "program = { waiver_days = 367 }\n[[hosts]]"),
+        "program.waiver_days: Input should be less",
+    ),
 )
 
 

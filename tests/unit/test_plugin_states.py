@@ -36,12 +36,13 @@ def test_fail_and_error_are_told_apart_on_the_terminal(everything: Outcome) -> N
 def test_observed_and_expected_are_kept_apart(everything: Outcome) -> None:
     first, second = everything.entry("TST-FAIL-01")["observations"]
     assert (first["name"], first["met"]) == ("first", True)
-    assert {key: second[key] for key in ("name", "observed", "expected", "met", "unit")} == {
+    assert {key: second[key] for key in ("name", "observed", "expected", "met", "unit", "worse")} == {
         "name": "second",
         "observed": "y",
         "expected": "x",
         "met": False,
         "unit": "",
+        "worse": None,
     }
 
 

@@ -371,7 +371,7 @@ def test_the_records_of_the_lab_meet_every_requirement(
     monkeypatch.setattr(images, "previous", lambda _: f"sha256:{OTHER}")
     lab.write(tmp_path, now)
     none, kept_here = tmp_path / "none", (tmp_path / "attestations.toml", tmp_path / "changes")
-    kept = Documents(tmp_path, none, kept_here[0], none, none, none, kept_here[1], none)
+    kept = Documents(tmp_path, none, kept_here[0], none, none, none, none, kept_here[1], none)
     found = read_records(DocumentChannel("program", kept, transcript))
     assert len(found.changes) == 5
     for rule in ("CHG-CLASS-01", *STEPS):

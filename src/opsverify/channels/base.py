@@ -78,6 +78,10 @@ class Channel:
             **outcome,
         )
 
+    def anew(self) -> None:
+        """Forget that the target was found unreachable, for whoever waits for it: the next question is asked again."""
+        self._unreachable = None
+
     def refuse(self, question: Any, why: str) -> RefusedError:
         """The error of the guard; the attempt itself goes into the transcript."""
         message = f"{self.kind} channel to {self.target}: refused to ask {question!r}: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from opsverify.channels.base import Channel, Dial, via
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
 
-# What the ACL user of docs/granting.md may ask. CONFIG GET takes one parameter, by name, and never a secret one.
+# What the ACL user of docs/granting.md may ask, with how many arguments at most. CONFIG GET takes parameters by name
+# (before Redis 7 one at a time), and never a secret one.
 COMMANDS = {
     ("PING",): 0,
     ("INFO",): 1,
@@ -23,12 +25,14 @@ COMMANDS = {
     ("LATENCY", "LATEST"): 0,
     ("ACL", "WHOAMI"): 0,
     ("ACL", "LIST"): 0,
-    ("CONFIG", "GET"): 1,
+    ("CONFIG", "GET"): 64,
 }
 SECRET_PARAMETERS = (
     "requirepass",
     "masterauth",
     "masteruser",
+    "primaryauth",  # what Valkey calls them
+    "primaryuser",
     "tls-key-file-pass",
     "tls-client-key-file-pass",
 )
@@ -73,17 +77,31 @@ class CacheChannel(Channel):
         self._guard(command)
         return self.exchange(" ".join(command), lambda: self._send(command), lambda answer: answer)
 
+    def roundtrip(self) -> float:
+        """Ask PING and return the seconds from the question to its answer.
+
+        Raises:
+            UnreachableError: as `ask`.
+            UnansweredError: as `ask`, or the answer is no PONG.
+        """
+
+        def send() -> float:
+            begun = time.monotonic()
+            answer = self._send(("PING",))
+            seconds = time.monotonic() - begun
+            if answer != "PONG":
+                raise UnansweredError(f"cache {self.target}: PING was answered {str(answer)[:100]!r}")
+            return seconds
+
+        return self.exchange("PING", send, lambda seconds: {"seconds": round(seconds, 6)})
+
     def _guard(self, command: tuple[str, ...]) -> None:
         words = tuple(word.upper() for word in command)
         for known, most in COMMANDS.items():
             arguments = command[len(known) :]
             if words[: len(known)] == known and len(arguments) <= most:
-                if known == ("CONFIG", "GET") and (
-                    not arguments
-                    or any(sign in arguments[0] for sign in "*?[\\")
-                    or arguments[0].lower() in SECRET_PARAMETERS
-                ):
-                    raise self.refuse(" ".join(command), "CONFIG GET takes one named, non-secret parameter")
+                if known == ("CONFIG", "GET") and not (arguments and all(map(_may_be_shown, arguments))):
+                    raise self.refuse(" ".join(command), "CONFIG GET takes named, non-secret parameters")
                 return
         raise self.refuse(" ".join(command), "not on the read-only list")
 
@@ -101,6 +119,11 @@ class CacheChannel(Channel):
         """Close the connection."""
         self._client.close()
         self._client.connection_pool.disconnect()
+
+
+def _may_be_shown(parameter: str) -> bool:
+    """Whether a parameter is named in full, and is none of those that hold a secret."""
+    return not any(sign in parameter for sign in "*?[\\") and parameter.lower() not in SECRET_PARAMETERS
 
 
 def _dialling(kind: Any, dial: Dial | None) -> Any:

@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple, Self, TypeVar
 from opsverify import stores
 from opsverify.channels.base import LONGEST_ANSWER, Channel
 from opsverify.channels.places import START_S, Place, in_container, on_runner
+from opsverify.ending import ENDING
 from opsverify.errors import UnansweredError
 from opsverify.transcript import Transcript
 
@@ -28,7 +29,6 @@ Feed = Callable[[IO[bytes]], None]
 
 POSTGRES = frozenset("initdb pg_ctl psql pg_restore pg_waldump pg_verifybackup pg_amcheck pg_controldata".split())  # noqa: SIM905
 TOOLS = frozenset({"tar", "dd", "mkdir", "df", "cat", "rm", "chmod"})
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOWN = 4096
 ADDED = re.compile(r"(DETAIL|CONTEXT|Command was): ")
 

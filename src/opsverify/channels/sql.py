@@ -147,6 +147,24 @@ class SqlChannel(Channel):
 
         return self.exchange("login and SELECT 1", send, lambda seconds: {"seconds": round(seconds, 4)})
 
+    def roundtrip(self) -> float:
+        """Ask ``SELECT 1`` in the open session, and return the seconds from this question alone to its answer.
+
+        Raises:
+            UnreachableError, UnansweredError, RefusedError: as `ask`.
+        """
+
+        def send() -> float:
+            try:
+                with self._session().transaction(force_rollback=True), self._session().cursor() as cursor:
+                    begun = time.monotonic()
+                    cursor.execute("SELECT 1").fetchall()
+                    return time.monotonic() - begun
+            except psycopg.Error as error:
+                raise UnansweredError(f"database {self.target}: SELECT 1 failed: {_first_line(error)}") from None
+
+        return self.exchange("SELECT 1", send, lambda seconds: {"seconds": round(seconds, 6)})
+
     def ask(self, query: Query) -> list[Row]:
         """Ask one query and return its rows.
 

@@ -17,12 +17,14 @@ from opsverify.probes import Attempt, absent, attempt, output
 
 @dataclass(frozen=True)
 class Certificate:
-    """A leaf certificate."""
+    """A leaf certificate; ``serial`` in hexadecimal digits."""
 
     subject: str
     not_before: datetime
     not_after: datetime
     sha256: str
+    issuer: str = ""
+    serial: str = ""
 
 
 def served(listener: TlsChannel) -> Attempt[tuple[Certificate, ...]]:
@@ -60,4 +62,6 @@ def _facts(certificate: x509.Certificate) -> Certificate:
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
         certificate.fingerprint(SHA256()).hex(),
+        certificate.issuer.rfc4514_string(),
+        f"{certificate.serial_number:x}",
     )

@@ -58,7 +58,7 @@ class Container:
     """A container as ``inspect`` shows it; ``health`` is None where the image defines no health check.
 
     ``oneoff`` is what ``docker compose run`` starts: it carries the service's name but is none of its containers.
-    ``image`` is the id of its image.
+    ``image`` is the id of its image, ``reference`` the name (and tag) by which it was asked for.
     """
 
     id: str
@@ -80,6 +80,7 @@ class Container:
     log_options: tuple[tuple[str, str], ...] = ()
     log_path: str = ""
     image: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,49 @@ class Log:
     newest: datetime | None
     lines: int
     errors: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A container as the engine's list shows it: little, but of all of them in one question. ``health`` as above."""
+
+    name: str
+    project: str
+    service: str
+    status: str
+    health: str | None
+    oneoff: bool
+
+
+def listed(host: Host) -> tuple[Listed, ...]:
+    """All containers of the host's engine (of its Compose project where the engine is shared); perhaps none."""
+    with about(f"host {host.name}"):
+        found = parse_list(_engine(host, "/containers/json?all=true"))
+    return tuple(each for each in found if not host.spec.shared_engine or each.project == host.spec.compose_project)
+
+
+def parse_list(data: Any) -> tuple[Listed, ...]:
+    """Parse ``GET /containers/json``: health stands at the end of the status, as in ``Up 5 minutes (healthy)``.
+
+    Raises:
+        UnansweredError: it is not understood.
+    """
+    try:
+        return tuple(_listed(each, each["Labels"] or {}) for each in data)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise UnansweredError(f"docker ps: the answer is not understood: {type(error).__name__}: {error}") from None
+
+
+def _listed(data: dict[str, Any], labels: dict[str, str]) -> Listed:
+    health = re.search(r"\((?:health: )?(healthy|unhealthy|starting)\)\Z", data["Status"])
+    return Listed(
+        data["Names"][0].lstrip("/"),
+        labels.get("com.docker.compose.project", ""),
+        labels.get("com.docker.compose.service", ""),
+        data["State"],
+        health[1] if health else None,
+        labels.get("com.docker.compose.oneoff") == "True",
+    )
 
 
 def containers(host: Host) -> tuple[Container, ...]:
@@ -190,6 +234,7 @@ def parse_inspect(data: dict[str, Any]) -> Container:
             log_options=tuple(sorted((configuration["LogConfig"].get("Config") or {}).items())),
             log_path=data.get("LogPath") or "",
             image=data["Image"],
+            reference=data["Config"].get("Image") or "",
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnansweredError(

@@ -60,7 +60,7 @@ class Processor:
 
 @dataclass(frozen=True)
 class Socket:
-    """A listening TCP socket."""
+    """A listening socket."""
 
     address: str
     port: int
@@ -188,12 +188,36 @@ def sockets(host: Host) -> tuple[Socket, ...]:
         return parse_ss(output(host, "ss -H -ltn"))
 
 
-def parse_ss(text: str) -> tuple[Socket, ...]:
-    """Parse ``ss -H -ltn``: the fourth column is the exact local address and port."""
+def udp_sockets(host: Host) -> tuple[Socket, ...]:
+    """All UDP sockets that hear whoever speaks to them, IPv4 and IPv6; those of clients that wait for an answer too."""
+    with about(f"host {host.name}"):
+        return parse_ss(output(host, "ss -H -lun"), "UNCONN")
+
+
+def ephemeral_ports(host: Host) -> range:
+    """The ports that the kernel gives to whoever asks for any; IPv6 has the same ones."""
+    with about(f"host {host.name}"):
+        return parse_port_range(output(host, "cat /proc/sys/net/ipv4/ip_local_port_range"))
+
+
+def parse_port_range(text: str) -> range:
+    """Parse ``ip_local_port_range``: the first and the last port.
+
+    Raises:
+        UnansweredError: it is no such pair.
+    """
+    found = re.fullmatch(r"\s*([0-9]{1,5})\s+([0-9]{1,5})\s*", text)
+    if found is None:
+        raise UnansweredError(f"ip_local_port_range: this is not understood: {text[:100]!r}")
+    return range(int(found[1]), int(found[2]) + 1)
+
+
+def parse_ss(text: str, state: str = "LISTEN") -> tuple[Socket, ...]:
+    """Parse ``ss -H -ltn`` (or ``-lun``): the fourth column is the exact local address and port."""
     found = []
     for line in text.splitlines():
         columns = line.split()
-        if len(columns) < 5 or columns[0] != "LISTEN":
+        if len(columns) < 5 or columns[0] != state:
             raise UnansweredError(f"ss: this line is not understood: {line!r}")
         address, _, port = columns[3].rpartition(":")
         address = re.sub(r"%[^\]]*", "", address).strip("[]")  # an interface, as in 127.0.0.53%lo

@@ -130,6 +130,50 @@ def parse_installed(text: str) -> dict[str, bool]:
     return found
 
 
+def versions(host: Host) -> dict[str, str]:
+    """The version of each installed package by name, as dpkg has it; as rpm has it where there is no dpkg."""
+    with about(f"host {host.name}"):
+        looked = host.run("command -v dpkg-query")
+        if looked.rc == 0:
+            return parse_dpkg(output(host, r"dpkg-query -f '${db:Status-Status}\t${binary:Package}\t${Version}\n' -W"))
+        return parse_rpm(output(host, r"rpm -qa --queryformat='%{NAME}.%{ARCH}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n'"))
+
+
+def parse_dpkg(text: str) -> dict[str, str]:
+    """Versions by name; what is not installed in full says so.
+
+    Raises:
+        UnansweredError: a line is not understood, or nothing is installed.
+    """
+    found = {}
+    for line in text.splitlines():
+        parts = re.fullmatch(r"([a-z-]+)\t([a-z0-9][a-z0-9+.:-]*)\t([A-Za-z0-9.+:~-]*)", line)
+        if parts is None:
+            raise UnansweredError(f"dpkg-query: this line is not understood: {line[:200]!r}")
+        if parts[1] not in NOT_INSTALLED:
+            found[parts[2]] = parts[3] if parts[1] == "installed" else f"{parts[3]} ({parts[1]})"
+    if not found:
+        raise UnansweredError("dpkg-query lists no installed package")
+    return found
+
+
+def parse_rpm(text: str) -> dict[str, str]:
+    """Versions by name and architecture; several of one package, as of a kernel, stand beside each other.
+
+    Raises:
+        UnansweredError: a line is not understood, or nothing is installed.
+    """
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        parts = re.fullmatch(r"([A-Za-z0-9_+.()-]+)\t(?:0:)?([A-Za-z0-9_.+:~^-]+)", line)
+        if parts is None:
+            raise UnansweredError(f"rpm: this line is not understood: {line[:200]!r}")
+        found.setdefault(parts[1], []).append(parts[2])
+    if not found:
+        raise UnansweredError("rpm lists no installed package")
+    return {name: ", ".join(sorted(some)) for name, some in found.items()}
+
+
 def parse_archives(text: str) -> tuple[Archive, ...]:
     """Parse ``apt-cache policy`` without names: each index, and the release that it is of."""
     found: list[Archive] = []

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from opsverify.channels.web import WebChannel
 from opsverify.probes import Attempt, attempt
 
+HEALTHY = ("healthy", "ok")  # what a health body claims when all is well
 EXPOSITION = ("text/plain", "application/openmetrics-text")
 
 

@@ -176,7 +176,7 @@ def latency(histogram: Latency, limits: Limits) -> list[Observation]:
     edge = limits.p95_seconds.number
     share = histogram.share_within(edge)
     return [
-        Observation(f"requests within {edge:g} s", share, "at least 0.95", share >= 0.95 - EXACT, "ratio"),
+        Observation(f"requests within {edge:g} s", share, "at least 0.95", share >= 0.95 - EXACT, "ratio", "lower"),
         holds(
             "P95 (estimate)",
             f"{histogram.quantile(0.95):.3g} s",

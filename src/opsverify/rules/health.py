@@ -18,7 +18,7 @@ from opsverify.probes.replication import Replica
 from opsverify.probes.scripts import Runs, Script
 from opsverify.probes.series import Requests
 from opsverify.probes.vantage import View
-from opsverify.probes.web import EXPOSITION, Health, Metrics
+from opsverify.probes.web import EXPOSITION, HEALTHY, Health, Metrics
 
 ANSWERS = "an answer"
 
@@ -145,7 +145,7 @@ def api_healthy(answer: Attempt[Health], limits: Limits) -> list[Observation]:
     health = answer.value
     return [
         holds("status", health.status, "200", health.status == 200),
-        holds("claims to be", health.claims, "healthy or ok", health.claims in ("healthy", "ok")),
+        holds("claims to be", health.claims, " or ".join(HEALTHY), health.claims in HEALTHY),
         within("answered after", health.seconds, limits.response_seconds),
     ]
 

@@ -33,7 +33,7 @@ def cache_memory(memory: CacheMemory, limits: Limits) -> list[Observation]:
         slow = memory.policy.startswith("allkeys-") and limits.evictions_per_second.met(memory.evicted_per_second)
         expected = f"{limits.memory_used}, or evicting {limits.evictions_per_second} keys/s by an allkeys- policy"
         observations += [
-            Observation("memory used", used, expected, limits.memory_used.met(used) or slow, "ratio"),
+            Observation("memory used", used, expected, limits.memory_used.met(used) or slow, "ratio", "higher"),
             holds("eviction policy", memory.policy, "shown", met=True),
             within("evicted keys", memory.evicted_per_second, limits.evictions_per_second),
         ]

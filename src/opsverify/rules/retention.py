@@ -77,7 +77,7 @@ def nothing_deletes_too_early(found: Deleters, limits: Limits) -> list[Observati
         return each.keeps_days is not None and limit.met(each.keeps_days)
 
     observations = [
-        Observation(f"{each.where}: {each.what}", _kept(each), str(limit), enough(each), limit.unit)
+        Observation(f"{each.where}: {each.what}", _kept(each), str(limit), enough(each), limit.unit, limit.worse)
         for each in found.found
         if enough(each) or not each.doubt
     ]
