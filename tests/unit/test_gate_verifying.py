@@ -97,7 +97,9 @@ def test_what_fails_is_asked_again_as_long_as_it_always_fails(tmp_path: Path) ->
         (1, [entry("A-01", "fail"), entry("B-01", "pass")]),
         (1, [entry("A-01", "fail")]),
     )
-    again = runner.again(runner.verify(), 2)
+    whole = runner.verify()
+    again = runner.again(whole, 2)
+    assert (tmp_path / "reports/test/latest").resolve() == (tmp_path / whole.run.directory).resolve()
     asked = [[word for word in command if "::" in word] for command in played.commands]
     assert asked == [[], ["checks/x.py::t[A-01-one]", "checks/x.py::t[B-01-one]"], ["checks/x.py::t[A-01-one]"]]
     assert [len(each.document["checks"]) for each in again] == [2, 1]
