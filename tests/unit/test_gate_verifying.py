@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 
-from opsverify import catalogue
-from opsverify.changes import Change
 from opsverify.errors import UsageError
-from opsverify.gate import verifying
 from opsverify.gate.comparing import Scope
 from opsverify.gate.verifying import Suite, VerificationError
 
@@ -109,11 +106,3 @@ def test_nothing_is_asked_again_where_nothing_failed_or_nobody_wants_it(tmp_path
     runner, _ = suite(tmp_path, (1, [entry("A-01", "error")]), (1, [entry("A-01", "fail")]))
     assert runner.again(runner.verify(), 2) == []
     assert runner.again(runner.verify(), 0) == []
-
-
-def test_the_areas_of_a_routine_change_are_chapters() -> None:
-    demands = catalogue.load(Path(__file__).parents[2] / "checks")
-    known = {"id": "CHG-1", "class": "routine", "reason": "configuration", "summary": "s", "areas": ["health", "heath"]}
-    with pytest.raises(UsageError, match="CHG-1: areas: 'heath' is no chapter"):
-        verifying.check_areas(Change.model_validate(known), demands)
-    verifying.check_areas(Change.model_validate({**known, "class": "standard", "reason": "feature"}), demands)

@@ -26,7 +26,7 @@ from opsverify.gate.keeping import Kept
 from opsverify.gate.page import page
 from opsverify.gate.settings import Gate
 from opsverify.gate.story import Baseline, Compared, Measured, Phase, Reason, Rollback, Settling, Snapshot, Story
-from opsverify.gate.verifying import Suite, check_areas
+from opsverify.gate.verifying import Suite
 from opsverify.run import Run, new_id
 
 
@@ -57,7 +57,6 @@ def hold(project: Project, wanted: Wanted, voice: Voice) -> Kept:
     """
     now = dt.datetime.now(dt.UTC)
     change, digest = _record(project, wanted.change, now.date())
-    check_areas(change, project.catalogue)
     hook = rollback.command(change, project.root) if wanted.execute_rollback else []
     name = project.loaded.profile.name
     gates = keeping.folder(project.root, name, change.id)

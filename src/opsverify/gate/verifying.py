@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from opsverify.catalogue import Catalogue
-from opsverify.changes import Change
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.gate import children
 from opsverify.gate.comparing import Scope
@@ -31,18 +29,6 @@ class Verified(NamedTuple):
 
     run: Verification
     document: dict[str, Any]
-
-
-def check_areas(change: Change, catalogue: Catalogue) -> None:
-    """A routine change is verified by the chapters that it names, so they have to be some.
-
-    Raises:
-        UsageError: it names one that there is not.
-    """
-    for each in change.areas if change.class_ == "routine" else []:
-        if each not in catalogue.chapters:
-            known = ", ".join(catalogue.chapters)
-            raise UsageError(f"{change.id}: areas: {each!r} is no chapter (there are: {known})")
 
 
 def described(markers: str) -> str:
