@@ -162,7 +162,7 @@ def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, toda
         if unknown:
             expected = ", ".join(catalogue.chapters)
             raise UsageError(
-                f"{documents.shown('changes')}/{each.id}.toml: areas: {unknown[0]!r}, expected of {expected}"
+                f"{documents.shown('changes')}/{each.id}.toml: areas: {unknown[0]!r} is no chapter (there are: {expected})"
             )
     attestations.check(found.attestations, catalogue, loaded.profile, documents.shown("attestations"), today)
     if found.roster is not None:

@@ -161,7 +161,9 @@ def test_areas_are_chapters(tmp_path: Path, demands: Catalogue) -> None:
     (tmp_path / "CHG-2026-0042.toml").write_text(CHANGE, encoding="utf-8")
     assert len(documents.read(kept, loaded, demands, date(2026, 11, 23)).changes) == 1
     (tmp_path / "CHG-2026-0042.toml").write_text(CHANGE.replace('["performance"]', '["perfomance"]'), encoding="utf-8")
-    with pytest.raises(UsageError, match=r"CHG-2026-0042\.toml: areas: 'perfomance', expected of alerting, backup, "):
+    with pytest.raises(
+        UsageError, match=r"CHG-2026-0042\.toml: areas: 'perfomance' is no chapter \(there are: alerting, backup, "
+    ):
         documents.read(kept, loaded, demands, date(2026, 11, 23))
 
 

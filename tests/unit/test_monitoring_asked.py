@@ -19,6 +19,7 @@ class Server:
     """Answers as told; what is told to be raised is raised."""
 
     target = "server"
+    timeout_s = 10.0
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
