@@ -129,7 +129,7 @@ FAULTS = [
     Fault(
         "a target hangs, and what it told before is old",
         lambda: faults.scrapes_fail("node-exporter", "node"),
-        {"MON-MET-01-prometheus": "fail"},
+        {"MON-MET-01-prometheus": "fail", "HLT-RES-01-node-exporter": "error"},
         lane="monitoring",
     ),
     Fault(

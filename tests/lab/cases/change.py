@@ -225,7 +225,7 @@ NEAR_MISSES = [
     NearMiss(
         "a service is stopped, and runs what its change brought",
         lambda: faults.stopped("blackbox"),
-        ("CHG-TRACE-01",),
+        ("CHG-TRACE-01-blackbox",),
         lane="changes",
     ),
     NearMiss(

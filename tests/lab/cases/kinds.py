@@ -75,7 +75,7 @@ def _clash(one: Fault | NearMiss, other: Fault | NearMiss) -> bool:
         return True
     if isinstance(one, NearMiss) or isinstance(other, NearMiss):
         return False
-    return not ({*one.red, *one.dependents}.isdisjoint(other.red) and {*other.red}.isdisjoint(one.dependents))
+    return not ({*one.red, *one.dependents}.isdisjoint(other.red) and {*one.red}.isdisjoint(other.dependents))
 
 
 def named(batch: tuple[Fault, ...] | tuple[NearMiss, ...]) -> str:
