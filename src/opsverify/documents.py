@@ -160,10 +160,8 @@ def read(documents: Documents, loaded: LoadedProfile, catalogue: Catalogue, toda
     for each in found.changes:
         unknown = [area for area in each.areas if area not in catalogue.chapters]
         if unknown:
-            expected = ", ".join(catalogue.chapters)
-            raise UsageError(
-                f"{documents.shown('changes')}/{each.id}.toml: areas: {unknown[0]!r} is no chapter (there are: {expected})"
-            )
+            file, known = f"{documents.shown('changes')}/{each.id}.toml", ", ".join(catalogue.chapters)
+            raise UsageError(f"{file}: areas: {unknown[0]!r} is no chapter (there are: {known})")
     attestations.check(found.attestations, catalogue, loaded.profile, documents.shown("attestations"), today)
     if found.roster is not None:
         _not_to_come(f"{documents.shown('roster')}: date", found.roster.date, today)
