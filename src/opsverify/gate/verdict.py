@@ -64,5 +64,6 @@ def decide(change: str, phase: Phase, reasons: Iterable[Reason]) -> Decision:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else f"{line[:300]}…"
+    """The first of what a reason says; the rest stands with the reason itself."""
+    first = " ".join(text.partition("; ")[0].split())
+    return first if len(first) <= 160 else f"{first[:160]}…"
