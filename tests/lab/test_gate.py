@@ -225,7 +225,8 @@ def test_a_database_that_cannot_be_reached_any_more_is_no_ground_to_go_back(gate
     gates.record(hook=hook(gates, "touch went-back"))
     pre = gates.hold("pre")
     assert (pre.status, pre.story["verdict"]) == (0, "GO"), pre.said
-    held = gates.hold("post", CHANGE, "--execute-rollback", LAB_PORT_SSH="1")  # the way to the host is gone
+    with faults.firewall("iptables -I INPUT 1 -p tcp --dport 22 -j REJECT --reject-with tcp-reset"):
+        held = gates.hold("post", CHANGE, "--execute-rollback")
     assert held.status == 20, held.said
     assert held.story["rollback"] is None
     assert held.comparison("HLT-PG-01-postgres") == "unknown"
