@@ -30,7 +30,7 @@ from tests.lab.conftest import ROOT
 from tests.lab.gates import CHANGE, Gates
 from tests.lab.test_access import VIA_NODE
 
-UFW_OFF = "ufw --force disable"
+OPENED = "ufw allow 5432/tcp"  # a port that is nobody's business; all stays ready
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def hook(gates: Gates, script: str) -> tuple[str, ...]:
 def test_a_regression_is_taken_back_and_everything_is_green_again(baseline: Gates) -> None:
     back = f"docker exec {engine.container_id('node')} /usr/local/sbin/firewall > /dev/null"
     baseline.record(hook=hook(baseline, f'echo "going back: $2"\n{back}'))
-    with faults.firewall(UFW_OFF):
+    with faults.firewall(OPENED):
         refused = baseline.hold("post")
         assert refused.status == 10, refused.said
         assert refused.story["rollback"] is None
@@ -171,7 +171,7 @@ def test_a_regression_is_taken_back_and_everything_is_green_again(baseline: Gate
 
 def test_a_rollback_that_does_not_help_is_said_to_be_none(baseline: Gates) -> None:
     baseline.record(hook=hook(baseline, "echo trying; exit 3"))
-    with faults.firewall(UFW_OFF):
+    with faults.firewall(OPENED):
         held = baseline.hold("post", CHANGE, "--execute-rollback")
     assert held.status == 10, held.said
     assert held.story["rollback"]["exit_status"] == 3
@@ -195,7 +195,7 @@ def test_a_failure_from_before_is_a_warning_and_more_of_it_is_not(gates: Gates) 
 
 
 def test_a_failure_of_what_must_pass_blocks_the_change_and_stays_one_after_it(gates: Gates) -> None:
-    with faults.firewall(UFW_OFF):
+    with faults.firewall(OPENED):
         pre = gates.hold("pre")
         assert pre.status == 10, pre.said
         assert "SEC-FW-01-node" in pre.about("NO-GO")
