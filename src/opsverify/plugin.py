@@ -15,6 +15,7 @@ import pytest
 
 from opsverify import catalogue, documents, profile
 from opsverify.errors import OpsverifyError, UsageError
+from opsverify.evidence import controls, formats
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
@@ -89,6 +90,7 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
         change=config.getoption("change"),
         worker=worker["workerid"] if worker else "",
         waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
+        controls=controls.load(config.rootpath / "checks", demands).document,
     )
     run.check_sight()
     config.stash[RUN] = run
@@ -254,7 +256,6 @@ class Recording:
             option.dist = "loadgroup"
         option.htmlpath = option.htmlpath or str(run.directory / "report.html")
         option.self_contained_html = True
-        option.xmlpath = option.xmlpath or str(run.directory / "junit.xml")
         for view in (HtmlReport(record), TerminalSummary(config, record)):
             config.pluginmanager.register(view)
 
@@ -294,6 +295,13 @@ class Recording:
         """
         self._write(session, exitstatus)
         yield
+        try:
+            if self.record.written is not None:
+                formats.write_all(self.run.directory, self.record.written, self.run.root)
+        finally:
+            self._search(session)
+
+    def _search(self, session: pytest.Session) -> None:
         leaky = [
             path for path in sorted(self.run.directory.iterdir()) if self.run.redactor.leaks(path.read_text("utf-8"))
         ]
