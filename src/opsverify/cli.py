@@ -22,6 +22,7 @@ from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.evidence import commands as evidence
+from opsverify.evidence import showing
 from opsverify.gate import command as gate
 from opsverify.summary import visible
 
@@ -99,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     lint.set_defaults(do=_lint_waivers)
 
     evidence.add(commands, lambda chosen: evidence.run(chosen, _root()))
+    showing.add(commands)
     gates = gate.add(commands)
     for each in gates:
         each.set_defaults(do=_gate)

@@ -15,13 +15,14 @@ import pytest
 
 from opsverify import catalogue, documents, profile
 from opsverify.errors import OpsverifyError, UsageError
-from opsverify.evidence import controls, formats
+from opsverify.evidence import controls, formats, page
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
 from opsverify.judgement import Observation
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
 from opsverify.run import Run, Subject, identity, new_id
+from opsverify.summary import visible
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
 from opsverify.waivers import Waivers
@@ -298,6 +299,7 @@ class Recording:
         try:
             if self.record.written is not None:
                 formats.write_all(self.run.directory, self.record.written, self.run.root)
+            self._show(session)
         finally:
             self._search(session)
 
@@ -310,6 +312,15 @@ class Recording:
                 f"SECRET in {path}: delete the file and replace the secret", red=True
             )
         if leaky:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _show(self, session: pytest.Session) -> None:
+        """Write the auditor's page, which shows the digests of all the other files; a run without it is incomplete."""
+        try:
+            page.write(self.run.directory)
+        except Exception as error:
+            message = f"{page.NAME} could not be written: {type(error).__name__}: {error}"
+            session.config.get_terminal_writer().line(visible(message), red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:
