@@ -200,7 +200,8 @@ def ordinary(reports: Path, text: Text = plain) -> Path:
 
 def many(reports: Path, count: int) -> Path:
     """A run of so many results, with as many observations and exchanges as those of the lab have."""
-    checks, exchanges = [], []
+    checks: list[dict[str, Any]] = []
+    exchanges: list[dict[str, Any]] = []
     for place in range(count):
         ids = [f"gw{place % 4}-{place * 3 + each}" for each in range(3)]
         state = STATES[place % len(STATES)] if place % 20 == 0 else "pass"

@@ -36,6 +36,7 @@ from tests.unit.evidence_cases import (
     many,
     ordinary,
 )
+from tests.unit.small_project import SECRET, Outcome
 
 HOSTILE = {
     "markup": '<script>alert(1)</script><img src=x onerror="alert(2)">',
@@ -292,7 +293,7 @@ def test_what_was_masked_is_told(tmp_path: Path) -> None:
     assert "redactions.json, which is written after this page" in section(page(run), "redactions")
 
     masked = [{"secret": "databases.pg", "form": "base64", "times": 3}]
-    log = {"exchanges": {"1": masked, "2": masked}, "checks": {}, "files": {}, "elsewhere": []}
+    log: dict[str, Any] = {"exchanges": {"1": masked, "2": masked}, "checks": {}, "files": {}, "elsewhere": []}
     log |= {"searched": {"files": 5, "bytes": 9}, "withheld": [{"file": "report.html"}]}
     (run / "redactions.json").write_text(json.dumps(log), encoding="utf-8")
     text = section(page(run), "redactions")
@@ -431,6 +432,20 @@ def test_a_run_writes_its_page(run: Path) -> None:
     assert sorted(each.name for each in run.iterdir()) == ["evidence.html", "results.json", "transcript.jsonl"]
 
 
+def test_every_run_leaves_its_page(everything: Outcome) -> None:
+    directory = everything.directory
+    assert directory is not None, everything.output
+    text = (directory / "evidence.html").read_text(encoding="utf-8")
+    files = section(text, "manifest")
+
+    states = everything.states()
+    assert len([each for each in tree(text).iter("tbody") if each.get("data-state")]) == len(states)
+    assert {each.get("data-state") for each in tree(text).iter("tbody")} - {None} == set(states.values())
+    for name in ("results.json", "transcript.jsonl", "report.html", "junit.xml"):
+        assert f"{name} {hashlib.sha256((directory / name).read_bytes()).hexdigest()}" in files
+    assert SECRET not in text
+
+
 # ---- small parts, and large ones
 
 
@@ -439,9 +454,9 @@ def test_spans_are_their_places(places: set[int]) -> None:
     ids = [f"x{each}" for each in range(61)]
     found = spans(sorted(places), ids)
 
-    assert [each.place + more for each in found for more in range(each.count)] == sorted(places)
-    assert all((ids[each.place], ids[each.place + each.count - 1]) == (each.first, each.last) for each in found)
-    assert all(one.place + one.count < other.place for one, other in itertools.pairwise(found))
+    assert [each.place + more for each in found for more in range(each.length)] == sorted(places)
+    assert all((ids[each.place], ids[each.place + each.length - 1]) == (each.first, each.last) for each in found)
+    assert all(one.place + one.length < other.place for one, other in itertools.pairwise(found))
 
 
 def test_headings_are_in_the_manuals_order() -> None:

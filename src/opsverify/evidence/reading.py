@@ -251,7 +251,7 @@ def _files(directory: Path) -> list[File]:
 
 def earlier(directory: Path, profile: str) -> Earlier:
     """The run before this one in its stream: the one that it is chained to, or the newest one that began before."""
-    unreadable = []
+    unreadable: list[str] = []
     chained = _chained(directory)
     if chained is not None and not (directory.parent / chained / RECORD).is_file():
         return Earlier(directory=chained, why_not="gone")

@@ -13,7 +13,7 @@ from opsverify.catalogue import SEVERITIES
 from opsverify.evidence.controls import Control, Controls, of_document
 from opsverify.evidence.reading import Evidence, Exchange
 from opsverify.evidence.shape import Masked, Redactions
-from opsverify.record import GREEN, STATES, Entry, verdict
+from opsverify.record import GREEN, STATES, Entry, State, verdict
 from opsverify.summary import Seen, by_reason, observations
 from opsverify.waiving import verdict as under_waivers
 
@@ -27,7 +27,7 @@ class Span(NamedTuple):
     place: int
     first: str
     last: str
-    count: int
+    length: int
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ def spans(places: Iterable[int], ids: Sequence[str]) -> list[Span]:
     """Places in ascending order as stretches without a gap."""
     found: list[Span] = []
     for place in places:
-        if found and found[-1].place + found[-1].count == place:
-            found[-1] = found[-1]._replace(last=ids[place], count=found[-1].count + 1)
+        if found and found[-1].place + found[-1].length == place:
+            found[-1] = found[-1]._replace(last=ids[place], length=found[-1].length + 1)
         else:
             found.append(Span(place, ids[place], ids[place], 1))
     return found
@@ -288,7 +288,7 @@ class Reconciliation:
     """The population, counted again from the results themselves, and whatever does not agree."""
 
     total: int
-    states: dict[str, int]
+    states: dict[State, int]
     kinds: list[tuple[str, list[str], int, int]]  # kind of target, targets, requirements, results
     wrong: list[str]
 
