@@ -36,7 +36,8 @@ test: lint unit ## lint, unit tests, and the tests against the lab (sets everyth
 	@$(PY) -m lab up
 	@$(PY) -m pytest tests/lab
 
-unit: $(STAMP) ## the tests that need no lab
+unit: $(STAMP) ## the tests that need no lab (pages are looked at in Debian's Chromium)
+	@scripts/need 'command -v chromium' chromium fonts-dejavu-core
 	@$(PY) -m pytest tests/unit -n auto $(ARGS)
 
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict

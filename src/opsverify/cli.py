@@ -21,6 +21,8 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
 from opsverify.errors import OpsverifyError, UsageError
+from opsverify.evidence import commands as evidence
+from opsverify.evidence import showing
 from opsverify.gate import command as gate
 from opsverify.summary import visible
 
@@ -97,6 +99,8 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("--due", type=_days, metavar="30d", help="list only what runs out within that time")
     lint.set_defaults(do=_lint_waivers)
 
+    evidence.add(commands, lambda chosen: evidence.run(chosen, _root()))
+    showing.add(commands)
     gates = gate.add(commands)
     for each in gates:
         each.set_defaults(do=_gate)
@@ -197,10 +201,14 @@ def _lint_waivers(chosen: argparse.Namespace) -> int:
 
 
 def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:
+    return project(_root(), chosen.profile, _now().date(), secrets=secrets)
+
+
+def _root() -> Path:
     here = Path.cwd()
     for root in (here, *here.parents):
         if (root / "checks").is_dir() and (root / "profiles").is_dir():
-            return project(root, chosen.profile, _now().date(), secrets=secrets)
+            return root
     raise UsageError(f"{here.name}/ is not inside a project: expected folders checks/ and profiles/ here or above")
 
 

@@ -15,12 +15,14 @@ import pytest
 
 from opsverify import catalogue, documents, profile
 from opsverify.errors import OpsverifyError, UsageError
+from opsverify.evidence import controls, formats, page
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
 from opsverify.judgement import Observation
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
 from opsverify.run import Run, Subject, identity, new_id
+from opsverify.summary import visible
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
 from opsverify.waivers import Waivers
@@ -89,6 +91,7 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
         change=config.getoption("change"),
         worker=worker["workerid"] if worker else "",
         waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
+        controls=controls.load(config.rootpath / "checks", demands).document,
     )
     run.check_sight()
     config.stash[RUN] = run
@@ -254,7 +257,6 @@ class Recording:
             option.dist = "loadgroup"
         option.htmlpath = option.htmlpath or str(run.directory / "report.html")
         option.self_contained_html = True
-        option.xmlpath = option.xmlpath or str(run.directory / "junit.xml")
         for view in (HtmlReport(record), TerminalSummary(config, record)):
             config.pluginmanager.register(view)
 
@@ -294,6 +296,14 @@ class Recording:
         """
         self._write(session, exitstatus)
         yield
+        try:
+            if self.record.written is not None:
+                formats.write_all(self.run.directory, self.record.written, self.run.root)
+            self._show(session)
+        finally:
+            self._search(session)
+
+    def _search(self, session: pytest.Session) -> None:
         leaky = [
             path for path in sorted(self.run.directory.iterdir()) if self.run.redactor.leaks(path.read_text("utf-8"))
         ]
@@ -302,6 +312,15 @@ class Recording:
                 f"SECRET in {path}: delete the file and replace the secret", red=True
             )
         if leaky:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _show(self, session: pytest.Session) -> None:
+        """Write the auditor's page, which shows the digests of all the other files; a run without it is incomplete."""
+        try:
+            page.write(self.run.directory)
+        except Exception as error:
+            message = f"{page.NAME} could not be written: {type(error).__name__}: {error}"
+            session.config.get_terminal_writer().line(visible(message), red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:

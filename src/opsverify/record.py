@@ -209,6 +209,7 @@ class Record:
             },
             "checks": entries,
             "coverage": coverage(self.run, entries),
+            "controls": self.run.controls,
         }
 
     def write(self, ended: datetime) -> dict[str, Any]:

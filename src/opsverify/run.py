@@ -92,6 +92,7 @@ class Run:
     channels: dict[tuple[str, str], Any] = field(default_factory=dict)
     facts: dict[tuple[Any, ...], Fact] = field(default_factory=dict)
     waivers: Waivers = field(default_factory=Waivers)
+    controls: dict[str, Any] = field(default_factory=dict)  # which of outside frameworks the requirements serve
 
     def __post_init__(self) -> None:
         for secret in self.loaded.secrets.values():

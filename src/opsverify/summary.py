@@ -59,7 +59,7 @@ SPELLED_UNITS = {"days": "天", "hours": "小时", "seconds": "秒", "bytes": "�
 
 def visible(text: str) -> str:
     r"""Spell out what can't be seen, or would act on what shows it: ``\x1b`` for an escape. Newlines stay."""
-    if text.isascii() and text.isprintable():
+    if text.replace("\n", "").isprintable():  # then nothing of what is unseen is in it; most texts end here
         return text
     return "".join(
         each if each == "\n" or unicodedata.category(each) not in UNSEEN else each.encode("unicode_escape").decode()

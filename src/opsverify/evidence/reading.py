@@ -1,0 +1,293 @@
+"""What a run left behind, read back for the page: its record, its transcript, its manifest, and the run before it.
+
+Only files are read. What a record lacks, or says otherwise than a record does, is one clear error: a page that
+leaves something out in silence is no evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from opsverify.catalogue import first_problem
+from opsverify.errors import UsageError
+from opsverify.evidence.shape import Document as Shape
+from opsverify.evidence.shape import Moments, Redactions
+from opsverify.record import Entry
+from opsverify.redaction import MASK
+from opsverify.summary import Document
+
+RECORD, TRANSCRIPT, MANIFEST, SIGNATURE, PREVIOUS = (
+    "results.json",
+    "transcript.jsonl",
+    "SHA256SUMS",
+    "SHA256SUMS.sig",
+    "PREV",
+)
+REDACTIONS = "redactions.json"
+DIRECTORY = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+LINE = re.compile(r"\\?([0-9a-f]{64}) [ *](.+)")
+LONGEST_ANSWER, SHORTEST_ANSWER = 1500, 240  # characters
+ALL_ANSWERS = 6_000_000  # characters of all answers together, so that a page of many stays one that opens
+LONGEST_QUESTION = 800
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class File(NamedTuple):
+    """A line of a manifest."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What was asked and answered, as far as there is room for it; lengths are those of the whole."""
+
+    id: str
+    at: str
+    channel: str
+    target: str
+    account: str
+    question: str
+    answer: str
+    answer_length: int
+    failed: bool
+    masked: int
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The run before this one, or why there is none to compare with."""
+
+    id: str = ""
+    directory: str = ""
+    start: str = ""
+    verdict: str = ""
+    states: dict[tuple[str, str], str] = field(default_factory=dict)
+    why_not: str = ""
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the page is made of."""
+
+    directory: Path
+    document: Document
+    start: datetime
+    end: datetime
+    exchanges: dict[str, Exchange]
+    earlier: Earlier
+    files: list[File]
+    sealed: bool
+    signed: bool | None  # of a run that is not sealed yet: whether it is to be; None where it does not say
+    redactions: Redactions | None
+
+    @property
+    def checks(self) -> list[Entry]:
+        """The results."""
+        found: list[Entry] = self.document["checks"]
+        return found
+
+
+def read(directory: Path) -> Evidence:
+    """Read what a run left behind.
+
+    Raises:
+        UsageError: one line with the file that is not there, or is none of ours.
+    """
+    directory = directory.resolve()  # "latest" is a link; the names of a run and of its stream are those of the folders
+    record = directory / RECORD
+    document = _document(record)
+    moments = _validated(Moments, document["run"], record)
+    sealed = (directory / MANIFEST).is_file()
+    return Evidence(
+        directory=directory,
+        document=document,
+        start=moments.start,
+        end=moments.end,
+        exchanges=transcript(directory / TRANSCRIPT),
+        earlier=earlier(directory, document["run"]["profile"]),
+        files=_manifest(directory / MANIFEST) if sealed else _files(directory),
+        sealed=sealed,
+        signed=(directory / SIGNATURE).is_file() if sealed else _to_be_signed(document),
+        redactions=_redactions(directory / REDACTIONS),
+    )
+
+
+def _document(file: Path) -> Document:
+    try:
+        document = json.loads(_text(file))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file}: is no record of a run: {error}") from None
+    _validated(Shape, document, file)
+    found: Document = document
+    return found
+
+
+def _to_be_signed(document: Document) -> bool | None:
+    signing = document["run"].get("evidence")
+    return None if signing is None else bool(signing["signed_by"])
+
+
+def _redactions(file: Path) -> Redactions | None:
+    """The log of redactions, which a run writes at its very end."""
+    if not file.is_file():
+        return None
+    try:
+        return Redactions.model_validate_json(_text(file))
+    except ValidationError as error:
+        raise UsageError(f"{file}: is no log of redactions: {first_problem(error)}") from None
+
+
+def _validated(model: type[M], document: Any, file: Path) -> M:
+    try:
+        return model.model_validate(document, strict=model is not Moments)
+    except ValidationError as error:
+        raise UsageError(f"{file}: is no record of a run: {first_problem(error)}") from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8", "backslashreplace")
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+# ---- transcript
+
+
+def transcript(file: Path) -> dict[str, Exchange]:
+    """The exchanges of a transcript by id, in the order of their ids; empty where there is none.
+
+    Raises:
+        UsageError: a line that is no exchange.
+    """
+    if not file.exists():
+        return {}
+    lines = [line for line in _text(file).split("\n") if line]
+    most = max(SHORTEST_ANSWER, min(LONGEST_ANSWER, ALL_ANSWERS // max(1, len(lines))))
+    found = [_exchange(line, number, most, file) for number, line in enumerate(lines, 1)]
+    return {each.id: each for each in sorted(found, key=lambda each: _natural(each.id))}
+
+
+def _exchange(line: str, number: int, most: int, file: Path) -> Exchange:
+    try:
+        said = json.loads(line)
+        failed = said["failure"] is not None
+        answer = spoken(said["failure"] if failed else said["answer"])
+        return Exchange(
+            id=str(said["id"]),
+            at=str(said["at"]),
+            channel=str(said["channel"]),
+            target=str(said["target"]),
+            account=str(said["account"]),
+            question=_shortened(spoken(said["question"]), LONGEST_QUESTION),
+            answer=answer[:most],
+            answer_length=len(answer),
+            failed=failed,
+            masked=line.count(MASK),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"{file}: line {number} is no exchange: {type(error).__name__} {error}") from None
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters, all in {TRANSCRIPT})"
+
+
+def spoken(value: Any) -> str:
+    """A question or an answer as a person reads it: texts as they are, one part below the other."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return "\n".join(_line(str(key), each) for key, each in value.items())
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        return "\n".join(json.dumps(each, ensure_ascii=False) for each in value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _line(key: str, value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{key}:\n{text}" if "\n" in text else f"{key}: {text}"
+
+
+def _natural(identity: str) -> tuple[str, int, str]:
+    """``gw1-10`` after ``gw1-9``."""
+    part, _, number = identity.rpartition("-")
+    return (part, int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0, number)
+
+
+# ---- manifest
+
+
+def _manifest(file: Path) -> list[File]:
+    found = (LINE.fullmatch(line) for line in _text(file).split("\n"))
+    return [File(each[2], each[1]) for each in found if each]
+
+
+def _files(directory: Path) -> list[File]:
+    """The files of a run that is not sealed yet, as they are now; not the page, which cannot hold its own digest."""
+    own = {MANIFEST, SIGNATURE, PREVIOUS}
+    return [
+        File(str(path.relative_to(directory)), hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name not in own and not re.fullmatch(r"\.?evidence.*\.(html|tmp)", path.name)
+    ]
+
+
+# ---- the run before
+
+
+def earlier(directory: Path, profile: str) -> Earlier:
+    """The run before this one in its stream: the one that it is chained to, or the newest one that began before."""
+    unreadable: list[str] = []
+    chained = _chained(directory)
+    if chained is not None and not (directory.parent / chained / RECORD).is_file():
+        return Earlier(directory=chained, why_not="gone")
+    for each in [directory.parent / chained] if chained else _before(directory):
+        try:
+            document = json.loads(_text(each / RECORD))
+            run = document["run"]
+            if run["profile"] != profile:
+                continue
+            return Earlier(
+                id=str(run["id"]),
+                directory=each.name,
+                start=str(run["start"]),
+                verdict=str(run["verdict"]),
+                states={(str(one["requirement"]), str(one["target"])): str(one["state"]) for one in document["checks"]},
+                unreadable=tuple(unreadable),
+            )
+        except (UsageError, ValueError, KeyError, TypeError, RecursionError):
+            unreadable.append(each.name)
+    return Earlier(why_not="none", unreadable=tuple(unreadable))
+
+
+def _chained(directory: Path) -> str | None:
+    """The directory that PREV names."""
+    file = directory / PREVIOUS
+    named = re.search(rf"({DIRECTORY.pattern})/{MANIFEST}", _text(file)) if file.is_file() else None
+    return named[1] if named else None
+
+
+def _before(directory: Path) -> Iterator[Path]:
+    """Runs that began before this one, newest first; one that was killed left no record, and is passed over."""
+    for each in sorted(directory.parent.iterdir(), reverse=True):
+        if (
+            DIRECTORY.fullmatch(each.name)
+            and each.name < directory.name
+            and not each.is_symlink()
+            and (each / RECORD).is_file()
+        ):
+            yield each
