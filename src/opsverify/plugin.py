@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from opsverify import catalogue, documents, profile
+from opsverify import canary, catalogue, documents, profile
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
 from opsverify.judgement import Observation
+from opsverify.masking import Masking, mask_report, masked_in
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
+from opsverify.redaction import Tally
 from opsverify.run import Run, Subject, identity, new_id
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
@@ -91,7 +93,9 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
         waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
     )
     run.check_sight()
+    run.check_secrets()
     config.stash[RUN] = run
+    config.pluginmanager.register(Masking(run.redactor), "opsverify-masking")
     if worker is None and not config.getoption("collectonly"):
         run.directory.mkdir(parents=True)
         record = Record(run, selection=_selection(config))
@@ -186,6 +190,8 @@ def pytest_runtest_makereport(
     report = yield
     run, subject = item.config.stash.get(RUN, None), subject_of(item)
     if run is None or subject is None:
+        if run is not None:
+            mask_report(report, run.redactor)
         return report
     recorder = recorder_of(item)
     failure = call.excinfo.value if call.excinfo else None
@@ -201,17 +207,11 @@ def pytest_runtest_makereport(
         report.wasxfail = f"{excuse(recorder.waiver)} | {recorder.message}"
     report.nodeid = _plain(item.nodeid)
     entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid, run.today)
-    report.opsverify = run.redactor.value(entry)  # type: ignore[attr-defined]
+    report.opsverify = entry  # type: ignore[attr-defined]
     if report.failed and not isinstance(report.longrepr, str):
         judged = isinstance(failure, pytest.fail.Exception) and not failure.pytrace
         report.longrepr = str(failure) if judged else report.longreprtext
-    if isinstance(report.longrepr, str):
-        report.longrepr = run.redactor.text(report.longrepr)
-    elif isinstance(report.longrepr, tuple):  # of a skip: file, line, reason
-        report.longrepr = (*report.longrepr[:2], run.redactor.text(report.longrepr[2]))
-    if hasattr(report, "wasxfail"):
-        report.wasxfail = run.redactor.text(report.wasxfail)
-    report.sections = [(name, run.redactor.text(content)) for name, content in report.sections]
+    mask_report(report, run.redactor)
     return report
 
 
@@ -249,6 +249,7 @@ class Recording:
     def __init__(self, config: pytest.Config, run: Run, record: Record) -> None:
         self.run = run
         self.record = record
+        self.masked: dict[str, Tally] = {}  # in what checks said, by node id
         option = config.option
         if getattr(option, "dist", "no") == "load":
             option.dist = "loadgroup"
@@ -279,6 +280,7 @@ class Recording:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the entry of a check once it is complete, or once nothing can make it green any more."""
+        self.masked.setdefault(_plain(report.nodeid), Tally()).update(masked_in(report))
         entry = getattr(report, "opsverify", None)
         if entry is not None:
             if report.when == "teardown" or entry["state"] not in GREEN:
@@ -290,18 +292,16 @@ class Recording:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Write the record; whatever is not green must not exit as if it were.
 
-        When every view is written, each file is searched for each loaded secret, and a find fails the run.
+        When every view is written, each file is searched for each loaded secret, and a find fails the run. What is
+        written after that (the seal) holds nothing but digests and names of files.
         """
         self._write(session, exitstatus)
         yield
-        leaky = [
-            path for path in sorted(self.run.directory.iterdir()) if self.run.redactor.leaks(path.read_text("utf-8"))
-        ]
-        for path in leaky:
-            session.config.get_terminal_writer().line(
-                f"SECRET in {path}: delete the file and replace the secret", red=True
-            )
-        if leaky:
+        beside = [Path(each) for each in (session.config.option.htmlpath, session.config.option.xmlpath)]
+        complaints = canary.conclude(self.run.directory, self.run.redactor, beside=beside, checks=self.masked)
+        for complaint in complaints:
+            session.config.get_terminal_writer().line(complaint, red=True)
+        if complaints:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:

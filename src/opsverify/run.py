@@ -30,7 +30,7 @@ from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UsageError
-from opsverify.redaction import Redactor
+from opsverify.redaction import MASK, Redactor
 from opsverify.transcript import Transcript
 from opsverify.waivers import Waivers
 
@@ -50,6 +50,13 @@ DEPENDENCIES = (
     "email-validator",
     "dnspython",
     "tomlkit",
+)
+
+# What stands in every record and page, and could be taken for a password by no one but whoever chose it as one.
+WORDS = (
+    *("observations", "observed", "expected", "requirement", "requirements", "not-applicable", "not-tested", "attested"),
+    *("critical", "exchange", "exchanges", "duration_s", "transcript", "evidence", "opsverify", "undetermined"),
+    *("question", "population", "coverage", "dependencies", "target_kind", "statements", "series_left_out"),
 )
 
 
@@ -94,8 +101,8 @@ class Run:
     waivers: Waivers = field(default_factory=Waivers)
 
     def __post_init__(self) -> None:
-        for secret in self.loaded.secrets.values():
-            self.redactor.add(secret.get_secret_value())
+        for name, secret in self.loaded.secrets.items():
+            self.redactor.add(secret.get_secret_value(), name)
         part = f".{self.worker}.part" if self.worker else ""
         self.transcript = Transcript(
             self.directory / f"transcript{part}.jsonl",
@@ -145,6 +152,21 @@ class Run:
                     f"{self.loaded.file}: has no {subject.kind} to verify {subject.requirement} on; "
                     f"add one, or a [[not_applicable]] entry with reason, approved_by and expires"
                 )
+
+    def check_secrets(self) -> None:
+        """No secret is a word of what a run writes: to mask it would unmake the record, and it would be no secret.
+
+        Raises:
+            UsageError: one line with the profile's file and the name of the secret.
+        """
+        texts = {
+            "in the profile itself": self.loaded.file.read_bytes() + self.loaded.profile.model_dump_json().encode(),
+            "in the catalogue": "".join(each.model_dump_json() for each in self.catalogue.values()).encode(),
+            "among the words of every record": " ".join((*WORDS, MASK)).encode(),
+        }
+        for where, text in texts.items():
+            for name in self.redactor.held(text):
+                raise UsageError(f"{self.loaded.file}: {name}: the secret stands {where}, so it is none; choose another")
 
     def channel(self, kind: str, name: str) -> Any:
         """The channel to a target; there is one per target and run."""
