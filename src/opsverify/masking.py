@@ -47,12 +47,19 @@ def masked_in(report: pytest.TestReport | pytest.CollectReport) -> Tally:
 
 
 class Masking:
-    """Hooks for what is not the report of a check. Each process of a run has them."""
+    """Hooks that redact. Each process of a run has them."""
 
     def __init__(self, redactor: Redactor) -> None:
         self.redactor = redactor
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """The last to see a report that is made: pytest-html hangs on it what checks attach."""
+        report = yield
+        mask_report(report, self.redactor)
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """A module that breaks while it is loaded shows its lines, and what was in them."""
         report = yield

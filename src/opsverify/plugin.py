@@ -19,7 +19,7 @@ from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
 from opsverify.judgement import Observation
-from opsverify.masking import Masking, mask_report, masked_in
+from opsverify.masking import Masking, masked_in
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
 from opsverify.redaction import Tally
 from opsverify.run import Run, Subject, identity, new_id
@@ -186,12 +186,10 @@ def pytest_assertion_pass(item: pytest.Item, orig: str, expl: str) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Derive the state of the check and let every report of it carry its entry."""
+    """Derive the state of the check and let every report of it carry its entry; `Masking` redacts all of it."""
     report = yield
     run, subject = item.config.stash.get(RUN, None), subject_of(item)
     if run is None or subject is None:
-        if run is not None:
-            mask_report(report, run.redactor)
         return report
     recorder = recorder_of(item)
     failure = call.excinfo.value if call.excinfo else None
@@ -211,7 +209,6 @@ def pytest_runtest_makereport(
     if report.failed and not isinstance(report.longrepr, str):
         judged = isinstance(failure, pytest.fail.Exception) and not failure.pytrace
         report.longrepr = str(failure) if judged else report.longreprtext
-    mask_report(report, run.redactor)
     return report
 
 
@@ -253,6 +250,10 @@ class Recording:
         option = config.option
         if getattr(option, "dist", "no") == "load":
             option.dist = "loadgroup"
+        if getattr(option, "maxworkerrestart", "") is None:
+            # xdist gives the groups of a worker that died to a new one, and then waits for it for ever. What was lost
+            # is an error, what was not reached not tested: the run ends, and is not green.
+            option.maxworkerrestart = "0"
         option.htmlpath = option.htmlpath or str(run.directory / "report.html")
         option.self_contained_html = True
         option.xmlpath = option.xmlpath or str(run.directory / "junit.xml")
