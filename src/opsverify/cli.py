@@ -22,6 +22,7 @@ from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.gate import command as gate
+from opsverify.reports import command as reports
 from opsverify.summary import visible
 
 OK, DUE, USAGE, UNANSWERED, INTERNAL, BROKEN_OFF = 0, 1, 64, 69, 70, 130
@@ -96,6 +97,9 @@ def parser() -> argparse.ArgumentParser:
     lint = actions.add_parser("lint", help="validate the waivers as a run does, and list them")
     lint.add_argument("--due", type=_days, metavar="30d", help="list only what runs out within that time")
     lint.set_defaults(do=_lint_waivers)
+
+    for each in reports.add(commands):
+        each.set_defaults(do=lambda chosen: reports.run(chosen, _root(), _now()))
 
     gates = gate.add(commands)
     for each in gates:
@@ -197,10 +201,14 @@ def _lint_waivers(chosen: argparse.Namespace) -> int:
 
 
 def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:
+    return project(_root(), chosen.profile, _now().date(), secrets=secrets)
+
+
+def _root() -> Path:
     here = Path.cwd()
     for root in (here, *here.parents):
         if (root / "checks").is_dir() and (root / "profiles").is_dir():
-            return project(root, chosen.profile, _now().date(), secrets=secrets)
+            return root
     raise UsageError(f"{here.name}/ is not inside a project: expected folders checks/ and profiles/ here or above")
 
 

@@ -5,6 +5,7 @@ Pytest's own means do the rest: ``-k``, ``-m``, node ids, ``-x``, ``--lf`` and `
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from opsverify.judgement import Observation
 from opsverify.masking import Masking, masked_in
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
 from opsverify.redaction import Tally
+from opsverify.reports import index
+from opsverify.reports.lock import going_on
 from opsverify.run import Run, Subject, identity, new_id
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
@@ -98,6 +101,9 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
     config.pluginmanager.register(Masking(run.redactor), "opsverify-masking")
     if worker is None and not config.getoption("collectonly"):
         run.directory.mkdir(parents=True)
+        ending = contextlib.ExitStack()
+        ending.enter_context(going_on(run.directory.parent))
+        config.add_cleanup(ending.close)
         record = Record(run, selection=_selection(config))
         config.pluginmanager.register(Recording(config, run, record), "opsverify-recording")
 
@@ -304,6 +310,15 @@ class Recording:
             session.config.get_terminal_writer().line(complaint, red=True)
         if complaints:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._list(session)
+
+    def _list(self, session: pytest.Session) -> None:
+        """The pages that list the runs are a convenience: a run is no worse for one that could not be written."""
+        stream = self.run.directory.parent
+        try:
+            index.write(stream.parent, stream.name)
+        except UsageError as error:
+            session.config.get_terminal_writer().line(str(error), yellow=True)
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:
         merge(self.run.directory)
