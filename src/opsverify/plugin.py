@@ -15,6 +15,9 @@ import pytest
 
 from opsverify import catalogue, documents, profile
 from opsverify.errors import OpsverifyError, UsageError
+from opsverify.evidence import signing
+from opsverify.evidence.finding import line
+from opsverify.evidence.finishing import finish
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
@@ -89,11 +92,16 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
         change=config.getoption("change"),
         worker=worker["workerid"] if worker else "",
         waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
+        # Workers seal nothing, and need no key.
+        signing=signing.Signing() if worker else signing.of(loaded.profile.evidence, config.rootpath, loaded.file),
     )
     run.check_sight()
     config.stash[RUN] = run
     if worker is None and not config.getoption("collectonly"):
-        run.directory.mkdir(parents=True)
+        try:
+            run.directory.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(f"{run.directory.parent}: runs cannot be recorded there: {error.strerror}") from None
         record = Record(run, selection=_selection(config))
         config.pluginmanager.register(Recording(config, run, record), "opsverify-recording")
 
@@ -247,6 +255,7 @@ class Recording:
     """The controlling process' part: gathers entries (of parallel workers too) and writes the record."""
 
     def __init__(self, config: pytest.Config, run: Run, record: Record) -> None:
+        self.config = config
         self.run = run
         self.record = record
         option = config.option
@@ -290,19 +299,39 @@ class Recording:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Write the record; whatever is not green must not exit as if it were.
 
-        When every view is written, each file is searched for each loaded secret, and a find fails the run.
+        When every view is written, each file is searched for each loaded secret, and a find fails the run. One without
+        a find is sealed: nothing is written into its folder after that.
         """
-        self._write(session, exitstatus)
-        yield
+        problem = None
+        try:
+            self._write(session, exitstatus)
+        except OSError as error:
+            problem = error
+        try:
+            yield
+            self.run.close()  # what a channel says when it is closed belongs into the transcript
+            merge(self.run.directory)  # workers that were broken off have ended only now
+        except OSError as error:
+            problem = problem or error
+        if problem is None:
+            self._seal(session)
+        else:
+            self._say(line("NOT SEALED", f"the record cannot be written: {problem.strerror}"), red=True, bold=True)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def _seal(self, session: pytest.Session) -> None:
         leaky = [
             path for path in sorted(self.run.directory.iterdir()) if self.run.redactor.leaks(path.read_text("utf-8"))
         ]
         for path in leaky:
-            session.config.get_terminal_writer().line(
-                f"SECRET in {path}: delete the file and replace the secret", red=True
-            )
+            self._say(f"SECRET in {path}: delete the file and replace the secret", red=True)
         if leaky:
+            self._say(line("NOT SEALED", "it holds a secret: this run is no evidence"), red=True, bold=True)
+        if leaky or (not finish(self.run, self._say) and session.exitstatus == pytest.ExitCode.OK):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _say(self, text: str, **markup: bool) -> None:
+        self.config.get_terminal_writer().line(text, **markup)
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:
         merge(self.run.directory)
