@@ -96,7 +96,10 @@ def without(name: str) -> Change:
 
 
 def written(name: str, content: bytes) -> Change:
-    return lambda directory: (directory / name).write_bytes(content) and None
+    def write(directory: Path) -> None:
+        (directory / name).write_bytes(content)
+
+    return write
 
 
 @pytest.mark.parametrize(
