@@ -64,6 +64,7 @@ def overview(document: Document) -> str:
         part
         for part in (
             _verdict(document),
+            _unsigned(document),
             _about(document),
             _partial(document),
             _failures(document),
@@ -93,8 +94,22 @@ def _verdict(document: Document) -> str:
     return f'<div class="verdict {look}"><b>{mark} {english} {chinese}</b><span>{safe(sentence(document))}</span></div>'
 
 
+def _unsigned(document: Document) -> str:
+    evidence = document["run"]["evidence"]
+    if evidence["signed_by"]:
+        return ""
+    return (
+        '<p class="unsigned"><b>✗ UNSIGNED 未签名</b> Nobody answers for this run: '
+        f"{safe(evidence['unsigned_because'])}. 本次运行没有签名，无法证明其出处。</p>"
+    )
+
+
 def _about(document: Document) -> str:
     run = document["run"]
+    evidence = run["evidence"]
+    signed = (
+        f"{evidence['signed_by']}, key {evidence['key']}\nopsverify bundle verify" if evidence["key"] else "UNSIGNED"
+    )
     rows = {
         "Run 运行": run["id"],
         "Profile 环境": f"{run['profile']} (sha256 {run['profile_sha256'][:12]}…)",
@@ -102,6 +117,7 @@ def _about(document: Document) -> str:
         "Start 开始": _moment(run["start"]),
         "End 结束": f"{_moment(run['end'])} ({run['duration_s']:.1f} s)",
         "By 执行": f"{run['user']} on {run['runner']}",
+        "Signed 签名": signed,
         "Score 得分": "\n".join(score(document)),
         "Suite 版本": f"{run['suite_version']} ({run['suite_commit']})",
     }

@@ -16,6 +16,9 @@ import pytest
 
 from opsverify import canary, catalogue, documents, profile
 from opsverify.errors import OpsverifyError, UsageError
+from opsverify.evidence import signing
+from opsverify.evidence.finding import line
+from opsverify.evidence.finishing import finish
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
@@ -94,13 +97,18 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
         change=config.getoption("change"),
         worker=worker["workerid"] if worker else "",
         waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
+        # Workers seal nothing, and need no key.
+        signing=signing.Signing() if worker else signing.of(loaded.profile.evidence, config.rootpath, loaded.file),
     )
     run.check_sight()
     run.check_secrets()
     config.stash[RUN] = run
     config.pluginmanager.register(Masking(run.redactor), "opsverify-masking")
     if worker is None and not config.getoption("collectonly"):
-        run.directory.mkdir(parents=True)
+        try:
+            run.directory.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(f"{run.directory.parent}: runs cannot be recorded there: {error.strerror}") from None
         ending = contextlib.ExitStack()
         ending.enter_context(going_on(run.directory.parent))
         config.add_cleanup(ending.close)
@@ -250,6 +258,7 @@ class Recording:
     """The controlling process' part: gathers entries (of parallel workers too) and writes the record."""
 
     def __init__(self, config: pytest.Config, run: Run, record: Record) -> None:
+        self.config = config
         self.run = run
         self.record = record
         self.masked: dict[str, Tally] = {}  # in what checks said, by node id
@@ -299,16 +308,33 @@ class Recording:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Write the record; whatever is not green must not exit as if it were.
 
-        When every view is written, each file is searched for each loaded secret, and a find fails the run. What is
-        written after that (the seal) holds nothing but digests and names of files.
+        When every view is written, each file is searched for each loaded secret, and a find fails the run: the file is
+        withheld. What is left is sealed, and nothing is written into its folder after that.
         """
-        self._write(session, exitstatus)
-        yield
+        problem = None
+        try:
+            self._write(session, exitstatus)
+        except OSError as error:
+            problem = error
+        try:
+            yield
+            self.run.close()  # what a channel says when it is closed belongs into the transcript
+            merge(self.run.directory)  # workers that were broken off have ended only now
+        except OSError as error:
+            problem = problem or error
+        if problem is None:
+            self._seal(session)
+        else:
+            self._say(line("NOT SEALED", f"the record cannot be written: {problem.strerror}"), red=True, bold=True)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def _seal(self, session: pytest.Session) -> None:
         beside = [Path(each) for each in (session.config.option.htmlpath, session.config.option.xmlpath)]
         complaints = canary.conclude(self.run.directory, self.run.redactor, beside=beside, checks=self.masked)
         for complaint in complaints:
-            session.config.get_terminal_writer().line(complaint, red=True)
-        if complaints:
+            self._say(complaint, red=True, bold=True)
+        sealed = finish(self.run, self._say)
+        if complaints or (not sealed and session.exitstatus == pytest.ExitCode.OK):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._list(session)
 
@@ -319,6 +345,9 @@ class Recording:
             index.write(stream.parent, stream.name)
         except UsageError as error:
             session.config.get_terminal_writer().line(str(error), yellow=True)
+
+    def _say(self, text: str, **markup: bool) -> None:
+        self.config.get_terminal_writer().line(text, **markup)
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:
         merge(self.run.directory)

@@ -30,6 +30,7 @@ from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UsageError
+from opsverify.evidence.signing import Signing
 from opsverify.redaction import MASK, Redactor
 from opsverify.transcript import Transcript
 from opsverify.waivers import Waivers
@@ -99,10 +100,13 @@ class Run:
     channels: dict[tuple[str, str], Any] = field(default_factory=dict)
     facts: dict[tuple[Any, ...], Fact] = field(default_factory=dict)
     waivers: Waivers = field(default_factory=Waivers)
+    signing: Signing = field(default_factory=Signing)
 
     def __post_init__(self) -> None:
         for name, secret in self.loaded.secrets.items():
             self.redactor.add(secret.get_secret_value(), name)
+        for spelling in self.signing.spellings:
+            self.redactor.add(spelling, "evidence.key")
         part = f".{self.worker}.part" if self.worker else ""
         self.transcript = Transcript(
             self.directory / f"transcript{part}.jsonl",
@@ -254,6 +258,7 @@ class Run:
             "start": self.started.isoformat(timespec="milliseconds"),
             "user": getpass.getuser(),
             "runner": socket.gethostname(),
+            "evidence": self.signing.about(),
             "ci": os.environ.get("CI_JOB_URL") or os.environ.get("GITHUB_RUN_ID") or os.environ.get("CI", ""),
             "suite_version": __version__,
             "suite_commit": _commit(self.root),

@@ -1,0 +1,1 @@
+"""What a run leaves behind for others to verify: the manifest, the chain, the signature, and what reviewers sign."""
