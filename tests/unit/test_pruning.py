@@ -172,7 +172,7 @@ def test_while_a_run_goes_on_nothing_is_taken_away(runs: Runs) -> None:
 
 def test_while_a_run_is_sealed_nothing_is_taken_away(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     locked = chain.locked
-    monkeypatch.setattr(chain, "locked", lambda stream, seconds: locked(stream, 0.1))
+    monkeypatch.setattr(chain, "locked", lambda stream, _: locked(stream, 0.1))
     with (runs.stream / chain.LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="another run has been sealing"):

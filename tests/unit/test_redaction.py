@@ -58,7 +58,7 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
 
 
 def test_a_secret_that_cannot_be_told_from_other_text_is_refused() -> None:
-    with pytest.raises(ValueError, match="databases.pg: shorter than 8 characters") as raised:
+    with pytest.raises(ValueError, match=r"databases\.pg: shorter than 8 characters") as raised:
         Redactor().add("the1234", "databases.pg")
     assert "the1234" not in str(raised.value)
 

@@ -43,7 +43,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes (with the digest of its ``SHA256SUMS``; empty: it was never sealed), and what stays though it is old."""
+    """What goes (with the digest of its ``SHA256SUMS``; empty: never sealed), and what stays though it is old."""
 
     days: int
     going: tuple[Entry, ...]
