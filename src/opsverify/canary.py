@@ -70,7 +70,7 @@ def search(directory: Path, redactor: Redactor, *, beside: Iterable[Path] = ()) 
         shown = visible(redactor.text(name, Tally()))
         try:
             if path in closed:
-                raise closed[path]  # noqa: TRY301  caught as any other
+                raise closed[path]
             kind = path.lstat().st_mode
             if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or stat.S_ISLNK(kind)):
                 raise OSError(0, "it is neither a file nor a folder")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from opsverify import canary, catalogue, documents, profile
+from opsverify import canary, catalogue, documents, profile, timing
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.evidence import signing
 from opsverify.evidence.finding import line
@@ -351,6 +351,7 @@ class Recording:
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:
         merge(self.run.directory)
+        self.record.clocks = timing.measure(self.run)
         document = self.record.write(datetime.now(UTC))
         point_latest(self.run.directory)
         green = is_met(document["run"]["verdict"]) and not any(

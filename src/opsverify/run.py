@@ -55,7 +55,16 @@ DEPENDENCIES = (
 
 # What stands in every record and page, and could be taken for a password by no one but whoever chose it as one.
 WORDS = (
-    *("observations", "observed", "expected", "requirement", "requirements", "not-applicable", "not-tested", "attested"),
+    *(
+        "observations",
+        "observed",
+        "expected",
+        "requirement",
+        "requirements",
+        "not-applicable",
+        "not-tested",
+        "attested",
+    ),
     *("critical", "exchange", "exchanges", "duration_s", "transcript", "evidence", "opsverify", "undetermined"),
     *("question", "population", "coverage", "dependencies", "target_kind", "statements", "series_left_out"),
 )
@@ -170,7 +179,9 @@ class Run:
         }
         for where, text in texts.items():
             for name in self.redactor.held(text):
-                raise UsageError(f"{self.loaded.file}: {name}: the secret stands {where}, so it is none; choose another")
+                raise UsageError(
+                    f"{self.loaded.file}: {name}: the secret stands {where}, so it is none; choose another"
+                )
 
     def channel(self, kind: str, name: str) -> Any:
         """The channel to a target; there is one per target and run."""

@@ -10,7 +10,6 @@ from tests.unit.small_project import (
     SECRET,
     STATES,
     Outcome,
-    Project,
     reconciles,
 )
 

@@ -58,7 +58,7 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
 
 
 def test_a_secret_that_cannot_be_told_from_other_text_is_refused() -> None:
-    with pytest.raises(ValueError, match="databases.pg: shorter than 8 characters") as raised:
+    with pytest.raises(ValueError, match=r"databases\.pg: shorter than 8 characters") as raised:
         Redactor().add("the1234", "databases.pg")
     assert "the1234" not in str(raised.value)
 
@@ -108,7 +108,9 @@ def test_no_spelling_gets_through(redactor: Redactor, spelling: str) -> None:
 ESCAPES = (
     lambda each: each,
     lambda each: "".join(f"%{byte:02x}" for byte in each.encode()),
-    lambda each: "".join(f"\\u{unit:04x}" for unit in struct.unpack(f">{len(each.encode('utf-16-be')) // 2}H", each.encode("utf-16-be"))),
+    lambda each: "".join(
+        f"\\u{unit:04x}" for unit in struct.unpack(f">{len(each.encode('utf-16-be')) // 2}H", each.encode("utf-16-be"))
+    ),
     lambda each: f"&#{ord(each)};",
     lambda each: f"\\{each}" if each not in "nrtux" and not each.isalnum() else each,
     lambda each: f"'\"{each}\"'",
@@ -203,7 +205,22 @@ def test_nothing_that_was_redacted_leaks(secret: str, before: str, after: str) -
     assert not redactor.leaks(text)
 
 
-HOSTILE = ["\n", " ", "\t\n", "user ", "password", "user x > ", "a://", "#0", "-----BEGIN ", "\\", "\\u005c", "&amp;", "%25", "&"]
+HOSTILE = [
+    "\n",
+    " ",
+    "\t\n",
+    "user ",
+    "password",
+    "user x > ",
+    "a://",
+    "#0",
+    "-----BEGIN ",
+    "\\",
+    "\\u005c",
+    "&amp;",
+    "%25",
+    "&",
+]
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

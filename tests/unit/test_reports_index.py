@@ -16,7 +16,7 @@ from opsverify.reports import index, summaries
 from tests.unit.small_project import Project, single
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-HOSTILE = '</td><script>alert(1)</script>"\'&amp; \x1b[31m \u202egnirts \ud800'
+HOSTILE = "</td><script>alert(1)</script>\"'&amp; \x1b[31m \u202egnirts \ud800"
 XHTML = {"nbsp": "\u00a0"}
 
 

@@ -16,7 +16,7 @@ from opsverify.redaction import Redactor, Tally
 from opsverify.spellings import OVERLAP, PIECE
 from tests.unit.small_project import SECRET, Outcome, Project, entries, single
 
-PLANTED = '''
+PLANTED = """
 import base64
 import os
 import subprocess
@@ -125,7 +125,7 @@ def test_of_no_requirement(record_testsuite_property):
     print(S)
     record_testsuite_property("suite " + S, S)
     assert S == "else", S
-'''
+"""
 NAMES = ("OUTPUT", "ERROR", "TRACE", "CAPTURED", "PRINTED", "WARNS", "PROPERTY", "SETUP", "TEARDOWN", "SKIP")
 FILES = {"results.json", "transcript.jsonl", "report.html", "junit.xml", "redactions.json"}
 
@@ -230,7 +230,8 @@ def test_a_crashed_worker_is_told_of_without_what_it_knew(project: Project) -> N
 
 def test_a_module_that_breaks_while_it_is_loaded_says_nothing(project: Project) -> None:
     project.write(
-        "checks/health/test_broken.py", 'import os\nS = os.environ["TEST_SECRET"]\nraise ValueError(f"cannot use {S}")\n'
+        "checks/health/test_broken.py",
+        'import os\nS = os.environ["TEST_SECRET"]\nraise ValueError(f"cannot use {S}")\n',
     )
     outcome = project.run("--showlocals")
     assert outcome.status != 0
@@ -368,7 +369,7 @@ def test_the_log_holds_no_value_even_of_what_was_withheld(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_hundred_megabytes_are_searched_in_seconds(tmp_path: Path) -> None:
-    said = "tcp LISTEN 0 128 0.0.0.0:443 users:((\"nginx\",pid=1))\n" * 40 + "GET /a%41?x=1&amp;y ü\u2028"
+    said = 'tcp LISTEN 0 128 0.0.0.0:443 users:(("nginx",pid=1))\n' * 40 + "GET /a%41?x=1&amp;y ü\u2028"
     line = json.dumps({"answer": said, "question": "ss -H -tlnp"}) + "\n"
     (tmp_path / "transcript.jsonl").write_bytes(line.encode() * (100_000_000 // len(line)))
     masking = redactor()

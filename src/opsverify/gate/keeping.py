@@ -1,8 +1,8 @@
 """Where the gates of a change are kept: complete or not at all, one at a time, and read back as they were written.
 
 ``reports/<profile>/gates/<CHANGE>/<UTC>-<id>-<phase>/`` holds ``gate.json``, ``gate.html``, ``transcript.jsonl``,
-``redactions.json`` and ``SHA256SUMS`` of these. A gate writes into a folder whose name begins with a dot, and gives it its name when all of it
-is there: what a gate that was killed leaves behind is never taken for the word of a gate.
+``redactions.json`` and ``SHA256SUMS`` of these. A gate writes into a folder whose name begins with a dot, and gives it
+its name when all of it is there: what a gate that was killed leaves behind is never taken for the word of a gate.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes (with the digest of its ``SHA256SUMS``; empty: it was never sealed), and what stays though it is old."""
+    """What goes (with the digest of its ``SHA256SUMS``; empty: never sealed), and what stays though it is old."""
 
     days: int
     going: tuple[Entry, ...]
@@ -180,7 +180,7 @@ def _referred(stream: Path, names: list[str]) -> Mapping[str, str]:
     with contextlib.suppress(ChainError):
         head = chain.read(stream / HEAD)
         newest |= {head.run} if head else set()
-    found |= {name: "it is the newest" for name in newest}
+    found |= dict.fromkeys(newest, "it is the newest")
     return found
 
 
