@@ -104,7 +104,7 @@ def test_pruning_goes_on_where_it_left_off(runs: Runs) -> None:
 
 def test_who_is_broken_off_has_announced_more_than_was_done(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     before = names(runs)
-    done = []
+    done: list[str] = []
 
     def broken(stream: Path, name: str) -> None:
         if done:

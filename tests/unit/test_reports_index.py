@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ HOSTILE = "</td><script>alert(1)</script>\"'&amp; \x1b[31m \u202egnirts \ud800"
 XHTML = {"nbsp": "\u00a0"}
 
 
-def document(start: datetime = NOON, *, verdict: str = "met", selection: str = "", **states: int) -> dict[str, Any]:
-    counted = {state: states.get(state.replace("-", "_"), 0) for state in STATES}
+def document(
+    start: datetime = NOON, *, verdict: str = "met", selection: str = "", counts: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    counted = {state: (counts or {}).get(state, 0) for state in STATES}
     return {
         "run": {
             "id": "0a0a0a0a",
@@ -61,8 +64,8 @@ def parsed(page: str) -> ET.Element:
 
 def test_runs_are_listed_newest_first_with_what_they_came_to(tmp_path: Path) -> None:
     stream = tmp_path / "prod"
-    put(stream, NOON, **{"pass": 90, "fail": 0, "waived": 2})
-    later = put(stream, NOON + timedelta(hours=1), verdict="not met", **{"fail": 3, "error": 1, "pass": 88})
+    put(stream, NOON, counts={"pass": 90, "fail": 0, "waived": 2})
+    later = put(stream, NOON + timedelta(hours=1), verdict="not met", counts={"fail": 3, "error": 1, "pass": 88})
     for name in ("SHA256SUMS", "SHA256SUMS.sig", "report.html"):
         (later / name).write_text("")
     signed = stream / f"{later.name}.signoffs"
@@ -95,9 +98,9 @@ def test_runs_are_listed_newest_first_with_what_they_came_to(tmp_path: Path) -> 
 
 def test_a_run_that_was_withheld_in_part_or_does_not_add_up_is_not_shown_as_good(tmp_path: Path) -> None:
     stream = tmp_path / "prod"
-    first = put(stream, NOON, **{"pass": 9})
+    first = put(stream, NOON, counts={"pass": 9})
     (first / "redactions.json").write_text(json.dumps({"withheld": [{"file": "junit.xml"}, {"file": "junit.xml"}]}))
-    odd = document(**{"pass": 9})
+    odd = document(counts={"pass": 9})
     odd["population"]["reconciled"] = False
     put(stream, NOON + timedelta(hours=1), odd)
     seen = summaries.stream(stream)
@@ -113,7 +116,7 @@ def test_a_run_that_was_withheld_in_part_or_does_not_add_up_is_not_shown_as_good
 )
 def test_what_is_damaged_is_named_and_stops_nothing(tmp_path: Path, content: str) -> None:
     stream = tmp_path / "prod"
-    put(stream, NOON, **{"pass": 1})
+    put(stream, NOON, counts={"pass": 1})
     bad = put(stream, NOON + timedelta(hours=1), content)
     (stream / "20261123T150000Z-0d0d0d0d").mkdir()
     (stream / "somebody's notes").mkdir()
@@ -131,7 +134,7 @@ def test_what_is_damaged_is_named_and_stops_nothing(tmp_path: Path, content: str
 
 def test_hostile_text_reaches_no_page_unescaped(tmp_path: Path) -> None:
     stream = tmp_path / "prod"
-    hostile = document(selection=HOSTILE, **{"pass": 1})
+    hostile = document(selection=HOSTILE, counts={"pass": 1})
     hostile["run"] |= {"change": HOSTILE, "purpose": HOSTILE}
     put(stream, NOON, hostile)
     (stream / "<b>bad<b>\n\u202e").mkdir()
@@ -149,10 +152,15 @@ def test_hostile_text_reaches_no_page_unescaped(tmp_path: Path) -> None:
 def test_a_trend_is_of_whole_runs_alone(tmp_path: Path) -> None:
     stream = tmp_path / "prod"
     for hour in range(100):
-        put(stream, NOON + timedelta(hours=hour), selection="-k one" if hour % 4 == 3 else "", fail=hour, **{"pass": 1})
+        put(
+            stream,
+            NOON + timedelta(hours=hour),
+            selection="-k one" if hour % 4 == 3 else "",
+            counts={"fail": hour, "pass": 1},
+        )
     found = index.trend(summaries.stream(stream).runs)
     assert found is not None
-    assert found.count == index.MOST_POINTS
+    assert found.runs == index.MOST_POINTS
     (fails,) = [each for each in found.lines if each.state == "fail"]
     assert fails.last == 98
     assert len(fails.points.split(" ")) == index.MOST_POINTS
@@ -183,7 +191,7 @@ def test_pages_that_cannot_be_written_do_not_unmake_a_run(tmp_path: Path) -> Non
 def test_two_thousand_runs_are_listed_in_seconds(tmp_path: Path) -> None:
     stream = tmp_path / "prod"
     for hour in range(2000):
-        found = document(NOON + timedelta(hours=hour), **{"pass": 185, "fail": hour % 5})
+        found = document(NOON + timedelta(hours=hour), counts={"pass": 185, "fail": hour % 5})
         found["checks"] *= 40
         put(stream, NOON + timedelta(hours=hour), found)
     begun = time.process_time()

@@ -64,7 +64,7 @@ class Trend(NamedTuple):
     top: int
     first: str
     last: str
-    count: int
+    runs: int
 
 
 def write(reports: Path, only: str | None = None, lang: str = "en") -> list[Path]:

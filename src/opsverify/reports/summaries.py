@@ -77,7 +77,7 @@ class GateSeen:
 
 @dataclass(frozen=True)
 class StreamSeen:
-    """The runs and gates of a stream, newest first; a line on each folder that is damaged, and names of foreign ones."""
+    """The runs and gates of a stream, newest first; a line on each that is damaged, and names of foreign ones."""
 
     name: str
     runs: tuple[RunSeen, ...]
