@@ -65,11 +65,8 @@ def overview(document: Document) -> str:
         part
         for part in (
             _verdict(document),
-<<<<<<< HEAD
             _unsigned(document),
-=======
             _clocks(document),
->>>>>>> 4b52a3c329e94d8887f6209fa137e47c09f17c85
             _about(document),
             _partial(document),
             _failures(document),
@@ -99,7 +96,6 @@ def _verdict(document: Document) -> str:
     return f'<div class="verdict {look}"><b>{mark} {english} {chinese}</b><span>{safe(sentence(document))}</span></div>'
 
 
-<<<<<<< HEAD
 def _unsigned(document: Document) -> str:
     evidence = document["run"]["evidence"]
     if evidence["signed_by"]:
@@ -108,12 +104,12 @@ def _unsigned(document: Document) -> str:
         '<p class="unsigned"><b>✗ UNSIGNED 未签名</b> Nobody answers for this run: '
         f"{safe(evidence['unsigned_because'])}. 本次运行没有签名，无法证明其出处。</p>"
     )
-=======
+
+
 def _clocks(document: Document) -> str:
     said = "".join(f"<li>{safe(english)}<br>{safe(chinese)}</li>" for english, chinese in clock_notices(document))
     title = "! Times of several systems cannot be held together 各系统时间不可对照"
     return f'<div class="partial"><b>{title}</b><ul>{said}</ul></div>' if said else ""
->>>>>>> 4b52a3c329e94d8887f6209fa137e47c09f17c85
 
 
 def _about(document: Document) -> str:
