@@ -166,8 +166,8 @@ def _form(needle: Needle, source: bytes, secret: bytes) -> str:
         ("quoted", re.compile(rb"['\"\\]")),
         ("broken into lines", re.compile(rb"\s")),
     )
-    usual = (lambda each: len(each.findall(secret))) if needle.form == "plain" else (lambda _: 0)
-    words = [word for word, pattern in marks if len(pattern.findall(source)) > usual(pattern)]
+    usual = secret if needle.form == "plain" else b""  # a secret may look like an escape by itself
+    words = [word for word, pattern in marks if len(pattern.findall(source)) > len(pattern.findall(usual))]
     if needle.form != "plain":
         return f"{needle.form}, {words[0]}" if words else needle.form
     return words[0] if words else "spelled otherwise"
