@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +14,7 @@ from lab.settings import LINKS, SERVER_NAME, STATE, ports
 CA = STATE / "ca"
 SECRETS = STATE / "secrets"
 SSH = STATE / "ssh"
+EVIDENCE = STATE / "evidence"
 SECRET_NAMES = (
     "postgres_tokenswap",
     "postgres_ops_verify",
@@ -39,6 +41,11 @@ SSH_KEYS = {
     "host_ed25519": "node",
     "offsite_ed25519": "offsite",
 }
+# Who signs runs, and who signs them off: file of the key, principal, namespace.
+SIGNERS = (
+    ("runner_ed25519", "opsverify@lab", "opsverify"),
+    ("reviewer_ed25519", "mara.lindqvist@tokenswap.io", "opsverify-signoff"),
+)
 RENEW_BELOW_DAYS = 45
 
 
@@ -47,9 +54,8 @@ def secret(name: str) -> str:
     return (SECRETS / name).read_text()
 
 
-def _ssh_key(path_name: str, comment: str) -> bool:
+def _ssh_key(path: Path, comment: str) -> bool:
     """Make a key pair unless it is there; True when it was made."""
-    path = SSH / path_name
     if path.exists():
         return False
     key = Ed25519PrivateKey.generate()
@@ -69,6 +75,18 @@ def host_key(name: str) -> str:
     return (SSH / f"{name}.pub").read_text().rsplit(" ", 1)[0]
 
 
+def make_signers() -> None:
+    """The keys that sign runs and reviews, and the file of allowed signers. No container is given any of it."""
+    lines = []
+    for name, principal, namespace in SIGNERS:
+        _ssh_key(EVIDENCE / name, principal)
+        public = (EVIDENCE / f"{name}.pub").read_text().strip()
+        lines.append(f'{principal} namespaces="{namespace}" {public}\n')
+    allowed = EVIDENCE / "allowed_signers"
+    if not allowed.exists() or allowed.read_text() != "".join(lines):
+        allowed.write_text("".join(lines))
+
+
 def make() -> bool:
     """Make what is missing, renew what ends soon; True when anything changed that the containers must be given."""
     changed = False
@@ -78,7 +96,8 @@ def make() -> bool:
             pki.write_private(SECRETS / name, secrets.token_urlsafe(24).encode())
             changed = True
     for name, comment in SSH_KEYS.items():
-        changed |= _ssh_key(name, comment)
+        changed |= _ssh_key(SSH / name, comment)
+    make_signers()
     known_hosts = (
         f"[127.0.0.1]:{ports()['SSH']} {host_key('host_ed25519')}\n"
         f"[127.0.0.1]:{ports()['OFFSITE']} {host_key('offsite_ed25519')}\n"

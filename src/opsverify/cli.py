@@ -1,8 +1,8 @@
 """The command ``opsverify``: a thin dispatcher; the work is done in a module of each subcommand.
 
-Exit status: 0 in order, 1 something is due or a drill failed, 64 wrong usage or configuration (one line on stderr),
-69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C or another signal to end. A gate has its own:
-0 GO or WARN, 10 NO-GO, 20 INCONCLUSIVE, beside 64, 70 and 130.
+Exit status: 0 in order, 1 something is due, a drill failed or a run is not as it was sealed, 64 wrong usage or
+configuration (one line on stderr), 69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C or
+another signal to end. A gate has its own: 0 GO or WARN, 10 NO-GO, 20 INCONCLUSIVE, beside 64, 70 and 130.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
 from opsverify.errors import OpsverifyError, UsageError
-from opsverify.evidence import commands as evidence
+from opsverify.evidence import command as evidence
+from opsverify.evidence import commands as exports
 from opsverify.evidence import showing
 from opsverify.gate import command as gate
+from opsverify.reports import command as reports
 from opsverify.summary import visible
 
 OK, DUE, USAGE, UNANSWERED, INTERNAL, BROKEN_OFF = 0, 1, 64, 69, 70, 130
@@ -99,8 +101,13 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("--due", type=_days, metavar="30d", help="list only what runs out within that time")
     lint.set_defaults(do=_lint_waivers)
 
-    evidence.add(commands, lambda chosen: evidence.run(chosen, _root()))
+    exports.add(commands, lambda chosen: exports.run(chosen, _root()))
     showing.add(commands)
+    for each in reports.add(commands):
+        each.set_defaults(do=lambda chosen: reports.run(chosen, _root(), _now()))
+    for each in evidence.add(commands):
+        each.set_defaults(do=lambda chosen: evidence.run(chosen, _now()))
+
     gates = gate.add(commands)
     for each in gates:
         each.set_defaults(do=_gate)

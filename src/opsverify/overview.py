@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from opsverify import charts, drawing
+from opsverify import charts, clocks, drawing
 from opsverify.catalogue import SEVERITIES
 from opsverify.record import STATES, Entry
 from opsverify.summary import (
@@ -18,6 +18,7 @@ from opsverify.summary import (
     by_reason,
     chapters,
     clip,
+    clock_notices,
     counts,
     headline,
     in_state,
@@ -64,6 +65,8 @@ def overview(document: Document) -> str:
         part
         for part in (
             _verdict(document),
+            _unsigned(document),
+            _clocks(document),
             _about(document),
             _partial(document),
             _failures(document),
@@ -93,8 +96,28 @@ def _verdict(document: Document) -> str:
     return f'<div class="verdict {look}"><b>{mark} {english} {chinese}</b><span>{safe(sentence(document))}</span></div>'
 
 
+def _unsigned(document: Document) -> str:
+    evidence = document["run"]["evidence"]
+    if evidence["signed_by"]:
+        return ""
+    return (
+        '<p class="unsigned"><b>✗ UNSIGNED 未签名</b> Nobody answers for this run: '
+        f"{safe(evidence['unsigned_because'])}. 本次运行没有签名，无法证明其出处。</p>"
+    )
+
+
+def _clocks(document: Document) -> str:
+    said = "".join(f"<li>{safe(english)}<br>{safe(chinese)}</li>" for english, chinese in clock_notices(document))
+    title = "! Times of several systems cannot be held together 各系统时间不可对照"
+    return f'<div class="partial"><b>{title}</b><ul>{said}</ul></div>' if said else ""
+
+
 def _about(document: Document) -> str:
     run = document["run"]
+    evidence = run["evidence"]
+    signed = (
+        f"{evidence['signed_by']}, key {evidence['key']}\nopsverify bundle verify" if evidence["key"] else "UNSIGNED"
+    )
     rows = {
         "Run 运行": run["id"],
         "Profile 环境": f"{run['profile']} (sha256 {run['profile_sha256'][:12]}…)",
@@ -102,9 +125,12 @@ def _about(document: Document) -> str:
         "Start 开始": _moment(run["start"]),
         "End 结束": f"{_moment(run['end'])} ({run['duration_s']:.1f} s)",
         "By 执行": f"{run['user']} on {run['runner']}",
+        "Signed 签名": signed,
         "Score 得分": "\n".join(score(document)),
         "Suite 版本": f"{run['suite_version']} ({run['suite_commit']})",
     }
+    if clocks.line(run):
+        rows["Clocks 时钟偏差"] = clocks.line(run)
     return (
         '<dl class="about">' + "".join(f"<div><dt>{k}</dt><dd>{safe(v)}</dd></div>" for k, v in rows.items()) + "</dl>"
     )

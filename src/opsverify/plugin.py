@@ -5,6 +5,7 @@ Pytest's own means do the rest: ``-k``, ``-m``, node ids, ``-x``, ``--lf`` and `
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -13,14 +14,20 @@ from typing import Any
 
 import pytest
 
-from opsverify import catalogue, documents, profile
+from opsverify import canary, catalogue, documents, profile, timing
 from opsverify.errors import OpsverifyError, UsageError
-from opsverify.evidence import controls, formats, page
+from opsverify.evidence import controls, formats, page, signing
+from opsverify.evidence.finding import line
+from opsverify.evidence.finishing import finish
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
 from opsverify.judgement import Observation
+from opsverify.masking import Masking, masked_in
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
+from opsverify.redaction import Tally
+from opsverify.reports import index
+from opsverify.reports.lock import going_on
 from opsverify.run import Run, Subject, identity, new_id
 from opsverify.summary import visible
 from opsverify.terminal import TerminalSummary
@@ -92,11 +99,21 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
         worker=worker["workerid"] if worker else "",
         waivers=Waivers.unpacked(worker["waivers"]) if worker else kept.waivers,
         controls=controls.load(config.rootpath / "checks", demands).document,
+        # Workers seal nothing, and need no key.
+        signing=signing.Signing() if worker else signing.of(loaded.profile.evidence, config.rootpath, loaded.file),
     )
     run.check_sight()
+    run.check_secrets()
     config.stash[RUN] = run
+    config.pluginmanager.register(Masking(run.redactor), "opsverify-masking")
     if worker is None and not config.getoption("collectonly"):
-        run.directory.mkdir(parents=True)
+        try:
+            run.directory.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(f"{run.directory.parent}: runs cannot be recorded there: {error.strerror}") from None
+        ending = contextlib.ExitStack()
+        ending.enter_context(going_on(run.directory.parent))
+        config.add_cleanup(ending.close)
         record = Record(run, selection=_selection(config))
         config.pluginmanager.register(Recording(config, run, record), "opsverify-recording")
 
@@ -185,7 +202,7 @@ def pytest_assertion_pass(item: pytest.Item, orig: str, expl: str) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Derive the state of the check and let every report of it carry its entry."""
+    """Derive the state of the check and let every report of it carry its entry; `Masking` redacts all of it."""
     report = yield
     run, subject = item.config.stash.get(RUN, None), subject_of(item)
     if run is None or subject is None:
@@ -204,17 +221,10 @@ def pytest_runtest_makereport(
         report.wasxfail = f"{excuse(recorder.waiver)} | {recorder.message}"
     report.nodeid = _plain(item.nodeid)
     entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid, run.today)
-    report.opsverify = run.redactor.value(entry)  # type: ignore[attr-defined]
+    report.opsverify = entry  # type: ignore[attr-defined]
     if report.failed and not isinstance(report.longrepr, str):
         judged = isinstance(failure, pytest.fail.Exception) and not failure.pytrace
         report.longrepr = str(failure) if judged else report.longreprtext
-    if isinstance(report.longrepr, str):
-        report.longrepr = run.redactor.text(report.longrepr)
-    elif isinstance(report.longrepr, tuple):  # of a skip: file, line, reason
-        report.longrepr = (*report.longrepr[:2], run.redactor.text(report.longrepr[2]))
-    if hasattr(report, "wasxfail"):
-        report.wasxfail = run.redactor.text(report.wasxfail)
-    report.sections = [(name, run.redactor.text(content)) for name, content in report.sections]
     return report
 
 
@@ -250,11 +260,17 @@ class Recording:
     """The controlling process' part: gathers entries (of parallel workers too) and writes the record."""
 
     def __init__(self, config: pytest.Config, run: Run, record: Record) -> None:
+        self.config = config
         self.run = run
         self.record = record
+        self.masked: dict[str, Tally] = {}  # in what checks said, by node id
         option = config.option
         if getattr(option, "dist", "no") == "load":
             option.dist = "loadgroup"
+        if getattr(option, "maxworkerrestart", "") is None:
+            # xdist gives the groups of a worker that died to a new one, and then waits for it for ever. What was lost
+            # is an error, what was not reached not tested: the run ends, and is not green.
+            option.maxworkerrestart = "0"
         option.htmlpath = option.htmlpath or str(run.directory / "report.html")
         option.self_contained_html = True
         for view in (HtmlReport(record), TerminalSummary(config, record)):
@@ -281,6 +297,7 @@ class Recording:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the entry of a check once it is complete, or once nothing can make it green any more."""
+        self.masked.setdefault(_plain(report.nodeid), Tally()).update(masked_in(report))
         entry = getattr(report, "opsverify", None)
         if entry is not None:
             if report.when == "teardown" or entry["state"] not in GREEN:
@@ -292,27 +309,52 @@ class Recording:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Write the record; whatever is not green must not exit as if it were.
 
-        When every view is written, each file is searched for each loaded secret, and a find fails the run.
+        When every view is written, each file is searched for each loaded secret, and a find fails the run: the file is
+        withheld. What is left is sealed, and nothing is written into its folder after that.
         """
-        self._write(session, exitstatus)
-        yield
+        problem = None
         try:
-            if self.record.written is not None:
+            self._write(session, exitstatus)
+        except OSError as error:
+            problem = error
+        try:
+            yield
+            self.run.close()  # what a channel says when it is closed belongs into the transcript
+            merge(self.run.directory)  # workers that were broken off have ended only now
+            if problem is None and self.record.written is not None:
                 formats.write_all(self.run.directory, self.record.written, self.run.root)
-            self._show(session)
+                self._show(session)
+        except OSError as error:
+            problem = problem or error
         finally:
             self._search(session)
+        if problem is None:
+            if not finish(self.run, self._say) and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self._list(session)
+        else:
+            self._say(line("NOT SEALED", f"the record cannot be written: {problem.strerror}"), red=True, bold=True)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def _search(self, session: pytest.Session) -> None:
-        leaky = [
-            path for path in sorted(self.run.directory.iterdir()) if self.run.redactor.leaks(path.read_text("utf-8"))
-        ]
-        for path in leaky:
-            session.config.get_terminal_writer().line(
-                f"SECRET in {path}: delete the file and replace the secret", red=True
-            )
-        if leaky:
+        """Search what was written for secrets, however far the writing came; a find fails the run."""
+        beside = [Path(each) for each in (session.config.option.htmlpath, session.config.option.xmlpath) if each]
+        complaints = canary.conclude(self.run.directory, self.run.redactor, beside=beside, checks=self.masked)
+        for complaint in complaints:
+            self._say(complaint, red=True, bold=True)
+        if complaints:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _list(self, session: pytest.Session) -> None:
+        """The pages that list the runs are a convenience: a run is no worse for one that could not be written."""
+        stream = self.run.directory.parent
+        try:
+            index.write(stream.parent, stream.name)
+        except UsageError as error:
+            session.config.get_terminal_writer().line(str(error), yellow=True)
+
+    def _say(self, text: str, **markup: bool) -> None:
+        self.config.get_terminal_writer().line(text, **markup)
 
     def _show(self, session: pytest.Session) -> None:
         """Write the auditor's page, which shows the digests of all the other files; a run without it is incomplete."""
@@ -325,6 +367,7 @@ class Recording:
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:
         merge(self.run.directory)
+        self.record.clocks = timing.measure(self.run)
         document = self.record.write(datetime.now(UTC))
         point_latest(self.run.directory)
         green = is_met(document["run"]["verdict"]) and not any(

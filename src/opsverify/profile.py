@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from opsverify.catalogue import Requirement, Strict, TargetKind, Text, first_problem
 from opsverify.errors import UsageError
+from opsverify.evidence.settings import Evidence
 from opsverify.gate.settings import Gate
 from opsverify.stores import (
     ApiKeys,
@@ -109,6 +110,7 @@ class Profile(BaseModel):
     scratch: Scratch = Scratch()
     program: Program = Program()
     gate: Gate = Gate()
+    evidence: Evidence = Evidence()
     not_applicable: list[NotApplicable] = []
     limits: dict[str, dict[str, Any]] = {}
 
@@ -237,7 +239,7 @@ def load(name: str, root: Path, *, today: date, secrets: bool = True) -> LoadedP
     Raises:
         UsageError: one line with file and key for anything that is not as it must be.
     """
-    file = Path(name) if name.endswith(".toml") else root / "profiles" / name / "profile.toml"
+    file = _file(name, root)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -261,6 +263,33 @@ def load(name: str, root: Path, *, today: date, secrets: bool = True) -> LoadedP
         if secrets
     }
     return LoadedProfile(profile, file, hashlib.sha256(text.encode()).hexdigest(), loaded)
+
+
+def evidence(name: str, root: Path, *, must: bool) -> Evidence:
+    """The table ``[evidence]`` of a profile alone, for whoever verifies a run and asks no system anything.
+
+    Where there is no such profile, and there need not be one, the table is empty.
+
+    Raises:
+        UsageError: one line with file and key for anything that is not as it must be.
+    """
+    file = _file(name, root)
+    shown = file.relative_to(root) if file.is_relative_to(root) else file
+    if not file.exists() and not must:
+        return Evidence()
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8")).get("evidence", {})
+        return Evidence.model_validate(_expand(data, str(shown), ("evidence",)))
+    except OSError as error:
+        raise UsageError(f"{shown}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{shown}: not readable as TOML: {error}") from None
+    except ValidationError as error:
+        raise UsageError(f"{shown}: evidence.{first_problem(error)}") from None
+
+
+def _file(name: str, root: Path) -> Path:
+    return Path(name) if name.endswith(".toml") else root / "profiles" / name / "profile.toml"
 
 
 def _expand(value: Any, file: str, key: tuple[str, ...]) -> Any:

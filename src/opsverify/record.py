@@ -143,6 +143,7 @@ class Record:
     entries: dict[str, Entry] = field(default_factory=dict)
     selected: set[str] = field(default_factory=set)
     written: dict[str, Any] | None = None
+    clocks: dict[str, Any] = field(default_factory=dict)  # of the targets, by `clocks.document`
 
     def add(self, entry: Entry) -> None:
         """Keep an entry (the last one of a check is the complete one)."""
@@ -183,6 +184,7 @@ class Record:
         return {
             "run": {
                 **self.run.about(),
+                "clocks": self.clocks,
                 "end": ended.astimezone(UTC).isoformat(timespec="milliseconds"),
                 "duration_s": round((ended - self.run.started).total_seconds(), 3),
                 "partial": counts["not-tested"] > 0,

@@ -30,7 +30,8 @@ from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UsageError
-from opsverify.redaction import Redactor
+from opsverify.evidence.signing import Signing
+from opsverify.redaction import MASK, Redactor
 from opsverify.transcript import Transcript
 from opsverify.waivers import Waivers
 
@@ -50,6 +51,22 @@ DEPENDENCIES = (
     "email-validator",
     "dnspython",
     "tomlkit",
+)
+
+# What stands in every record and page, and could be taken for a password by no one but whoever chose it as one.
+WORDS = (
+    *(
+        "observations",
+        "observed",
+        "expected",
+        "requirement",
+        "requirements",
+        "not-applicable",
+        "not-tested",
+        "attested",
+    ),
+    *("critical", "exchange", "exchanges", "duration_s", "transcript", "evidence", "opsverify", "undetermined"),
+    *("question", "population", "coverage", "dependencies", "target_kind", "statements", "series_left_out"),
 )
 
 
@@ -93,10 +110,13 @@ class Run:
     facts: dict[tuple[Any, ...], Fact] = field(default_factory=dict)
     waivers: Waivers = field(default_factory=Waivers)
     controls: dict[str, Any] = field(default_factory=dict)  # which of outside frameworks the requirements serve
+    signing: Signing = field(default_factory=Signing)
 
     def __post_init__(self) -> None:
-        for secret in self.loaded.secrets.values():
-            self.redactor.add(secret.get_secret_value())
+        for name, secret in self.loaded.secrets.items():
+            self.redactor.add(secret.get_secret_value(), name)
+        for spelling in self.signing.spellings:
+            self.redactor.add(spelling, "evidence.key")
         part = f".{self.worker}.part" if self.worker else ""
         self.transcript = Transcript(
             self.directory / f"transcript{part}.jsonl",
@@ -145,6 +165,23 @@ class Run:
                 raise UsageError(
                     f"{self.loaded.file}: has no {subject.kind} to verify {subject.requirement} on; "
                     f"add one, or a [[not_applicable]] entry with reason, approved_by and expires"
+                )
+
+    def check_secrets(self) -> None:
+        """No secret is a word of what a run writes: to mask it would unmake the record, and it would be no secret.
+
+        Raises:
+            UsageError: one line with the profile's file and the name of the secret.
+        """
+        texts = {
+            "in the profile itself": self.loaded.file.read_bytes() + self.loaded.profile.model_dump_json().encode(),
+            "in the catalogue": "".join(each.model_dump_json() for each in self.catalogue.values()).encode(),
+            "among the words of every record": " ".join((*WORDS, MASK)).encode(),
+        }
+        for where, text in texts.items():
+            for name in self.redactor.held(text):
+                raise UsageError(
+                    f"{self.loaded.file}: {name}: the secret stands {where}, so it is none; choose another"
                 )
 
     def channel(self, kind: str, name: str) -> Any:
@@ -233,6 +270,7 @@ class Run:
             "start": self.started.isoformat(timespec="milliseconds"),
             "user": getpass.getuser(),
             "runner": socket.gethostname(),
+            "evidence": self.signing.about(),
             "ci": os.environ.get("CI_JOB_URL") or os.environ.get("GITHUB_RUN_ID") or os.environ.get("CI", ""),
             "suite_version": __version__,
             "suite_commit": _commit(self.root),

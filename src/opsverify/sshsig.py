@@ -1,6 +1,6 @@
-"""SSH signatures (SSHSIG, as ``ssh-keygen -Y sign`` makes them), verified without ssh-keygen. Ed25519 alone.
+"""SSH signatures (SSHSIG, as ``ssh-keygen -Y sign`` makes them), made and verified without ssh-keygen. Ed25519 alone.
 
-Nothing is signed here. A signature carries no time of its own: whether its signer is one *now* is `Signer.holds_at`.
+A signature carries no time of its own: whether its signer is one at some moment is `Signer.holds_at`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from opsverify.errors import OpsverifyError
 
@@ -23,6 +23,7 @@ BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 MAGIC = b"SSHSIG"
 ED25519 = "ssh-ed25519"
 HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
+COLUMNS = 70  # of an armored signature, as ssh-keygen breaks it
 KEY_KINDS = re.compile(r"(sk-)?(ssh|ecdsa)-[a-z0-9-]+(@openssh\.com)?")
 STAMP = re.compile(r"(?P<day>\d{8})(?P<time>\d{4}(\d{2})?)?Z")
 # A word of a line: quotes hold blanks together, as in namespaces="a,b".
@@ -72,6 +73,12 @@ class Signer:
         unwanted = [each[1:] for each in self.namespaces if each.startswith("!")]
         return _matches(namespace, wanted) and not _matches(namespace, unwanted)
 
+    def is_for(self, identity: str) -> bool:
+        """Whether it is for that principal: one of its patterns matches, none of those that begin with ``!``."""
+        patterns = self.principals.split(",")
+        wanted = [each for each in patterns if not each.startswith("!")]
+        return _matches(identity, wanted) and not _matches(identity, [each[1:] for each in patterns if each[:1] == "!"])
+
     @property
     def bounds(self) -> str:
         """From when to when it holds, in words."""
@@ -96,11 +103,59 @@ def signers_of(text: bytes, armored: str, allowed: Iterable[Signer], namespace: 
     found = tuple(each for each in known if each.signs(namespace))
     if not found:
         raise SignatureError(f"the key {shown} of {known[0].principals} may not sign for {namespace!r}")
+    if not is_of(text, signature):
+        raise SignatureError(f"the signature by {found[0].principals} is not one of this text")
+    return found
+
+
+def is_of(text: bytes, signature: Signature) -> bool:
+    """Whether its key has made it of this text, for its namespace."""
     try:
         Ed25519PublicKey.from_public_bytes(signature.key).verify(signature.raw, _signed(text, signature))
     except InvalidSignature:
-        raise SignatureError(f"the signature by {found[0].principals} is not one of this text") from None
-    return found
+        return False
+    return True
+
+
+def sign(text: bytes, key: Ed25519PrivateKey, namespace: str) -> str:
+    """Sign a text for a namespace, armored as ``ssh-keygen -Y sign`` does it."""
+    public = key.public_key().public_bytes_raw()
+    unsigned = Signature(public, namespace, "sha512", b"")
+    made = key.sign(_signed(text, unsigned))
+    kind = _string(ED25519.encode())
+    fields = (kind + _string(public), namespace.encode(), b"", b"sha512", kind + _string(made))
+    return armored(MAGIC + (1).to_bytes(4, "big") + b"".join(map(_string, fields)))
+
+
+def armored(blob: bytes) -> str:
+    """The one text that a signature is written as."""
+    text = base64.b64encode(blob).decode()
+    lines = [text[start : start + COLUMNS] for start in range(0, len(text), COLUMNS)]
+    return "\n".join((BEGIN, *lines, END, ""))
+
+
+def is_canonical(text: str) -> bool:
+    """Whether an armored signature is written in the one way that `armored` and OpenSSH write it.
+
+    There are others that mean the same: more blanks, bits that base64 does not look at.
+    """
+    lines = text.strip().splitlines()
+    try:
+        return armored(base64.b64decode("".join(lines[1:-1]), validate=True)) == text
+    except (binascii.Error, ValueError):
+        return False
+
+
+def public_key(line: str) -> bytes:
+    """The raw key of a line ``ssh-ed25519 AAAA… comment``; of any other kind, the whole of it.
+
+    Raises:
+        SignersError: it is none.
+    """
+    kind, _, rest = line.strip().partition(" ")
+    if not KEY_KINDS.fullmatch(kind) or not rest.split():
+        raise SignersError("expected a kind of key, then the key")
+    return _public(kind, rest.split()[0], 1)
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from opsverify import clocks
 from opsverify.catalogue import SEVERITIES
 from opsverify.judgement import Limit, show
 from opsverify.record import GREEN, STATES, Entry, Record, State
@@ -247,6 +248,11 @@ def notices(document: Document) -> list[tuple[str, str]]:
                 )
             )
     return [(visible(english), visible(chinese)) for english, chinese in soon + unused]
+
+
+def clock_notices(document: Document) -> list[tuple[str, str]]:
+    """What has to be said loudly of the clocks of the targets, in English and in Chinese."""
+    return [(visible(english), visible(chinese)) for english, chinese in clocks.notices(document["run"])]
 
 
 def score(document: Document) -> tuple[str, str]:

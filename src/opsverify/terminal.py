@@ -18,6 +18,7 @@ from opsverify.summary import (
     by_reason,
     chapters,
     clip,
+    clock_notices,
     counts,
     document_of,
     headline,
@@ -230,7 +231,7 @@ class TerminalSummary:
         self._line()
 
     def _notices(self, document: Document) -> None:
-        found = notices(document)
+        found = clock_notices(document) + notices(document)
         for english, _ in found:
             self._paragraph(english, "yellow")
         if found:

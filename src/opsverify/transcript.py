@@ -1,7 +1,8 @@
 """The transcript: every question asked of a live system and its answer, redacted before it is written.
 
 One JSON object a line: ``id``, ``at`` (UTC), ``check`` (node id), ``channel``, ``target``, ``account``,
-``question``, ``answer`` or ``failure``, ``duration_s``. From it a reader can re-perform every verdict.
+``question``, ``answer`` or ``failure``, ``duration_s``; ``redacted`` where something was masked, with the count of it.
+From it a reader can re-perform every verdict.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opsverify.redaction import Redactor
+from opsverify.redaction import Redactor, Tally, rows
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Transcript:
         with self._lock:
             self.count += 1
             number = self.count
+        masked: Tally = Tally()
         exchange = {
             "id": f"{self.part}{number}",
             "at": started.astimezone(UTC).isoformat(timespec="milliseconds"),
@@ -50,11 +52,13 @@ class Transcript:
             "channel": channel,
             "target": target,
             "account": account,
-            "question": self.redactor.value(question),
-            "answer": self.redactor.value(answer),
-            "failure": failure if failure is None else self.redactor.text(failure),
+            "question": self.redactor.value(question, masked),
+            "answer": self.redactor.value(answer, masked),
+            "failure": failure if failure is None else self.redactor.text(failure, masked),
             "duration_s": round(duration_s, 4),
         }
+        if masked:
+            exchange["redacted"] = rows(masked)
         with self._lock, self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(exchange, ensure_ascii=False, default=str) + "\n")
         return str(exchange["id"])

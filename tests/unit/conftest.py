@@ -30,6 +30,7 @@ from opsverify.ending import ENDING
 from opsverify.judgement import Limits
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
+from tests.unit.bundles import Keys, Runs
 from tests.unit.small_project import HEALTH, PROFILE, SECURITY, STATES, Outcome, Project, entries, single
 
 # How fast this machine is just now is nobody's defect; tests that are about time measure it themselves.
@@ -289,3 +290,15 @@ def prometheus(
         return WebChannel(spec, tmp_path, transcript)
 
     return make
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    """The keys of a runner and of a reviewer, and the file of allowed signers."""
+    return Keys(tmp_path)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, keys: Keys) -> Runs:
+    """A stream in which nothing has run yet."""
+    return Runs(tmp_path, keys)

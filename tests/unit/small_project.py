@@ -289,7 +289,7 @@ class Project:
         return Outcome(done.returncode, done.stdout + done.stderr, new[0] if new else None)
 
     def runs(self) -> list[Path]:
-        return [each for each in self.root.glob("reports/*/*") if not each.is_symlink()]
+        return [each for each in self.root.glob("reports/*/*") if each.is_dir() and not each.is_symlink()]
 
 
 def reconciles(outcome: Outcome, total: int) -> None:

@@ -44,6 +44,7 @@ def test_a_gate_is_read_back_as_it_was_kept(gates: Path, tmp_path: Path) -> None
         "SHA256SUMS",
         "gate.html",
         "gate.json",
+        "redactions.json",
         "transcript.jsonl",
     ]
     assert keeping.stories(gates, tmp_path) == ([(directory, story())], [])
@@ -101,8 +102,10 @@ def test_a_secret_is_not_kept(gates: Path, tmp_path: Path) -> None:
     redactor.add("hunter22hunter22")
     draft = drafted(gates)
     leaky = story(summary="it is hunter22hunter22")
-    with pytest.raises(keeping.LeakError, match=r"gate\.json"):
+    with pytest.raises(keeping.LeakError, match=r"SECRET a secret \(plain, line \d+\) in gate\.json") as raised:
         keeping.keep(draft, leaky, "", redactor)
+    assert "hunter22" not in str(raised.value)
+    assert not draft.exists()
     assert keeping.stories(gates, tmp_path) == ([], [])
     assert keeping.redacted(leaky, redactor).summary == "it is [redacted]"
 

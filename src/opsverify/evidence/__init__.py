@@ -1,1 +1,1 @@
-"""The evidence of a run: what an auditor verifies, performs again and reads, and the formats that other tools read."""
+"""The evidence of a run: what an auditor verifies, performs again, reads and signs, and what other tools read."""

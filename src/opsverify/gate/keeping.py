@@ -1,8 +1,8 @@
 """Where the gates of a change are kept: complete or not at all, one at a time, and read back as they were written.
 
-``reports/<profile>/gates/<CHANGE>/<UTC>-<id>-<phase>/`` holds ``gate.json``, ``gate.html``, ``transcript.jsonl`` and
-``SHA256SUMS`` of these. A gate writes into a folder whose name begins with a dot, and gives it its name when all of it
-is there: what a gate that was killed leaves behind is never taken for the word of a gate.
+``reports/<profile>/gates/<CHANGE>/<UTC>-<id>-<phase>/`` holds ``gate.json``, ``gate.html``, ``transcript.jsonl``,
+``redactions.json`` and ``SHA256SUMS`` of these. A gate writes into a folder whose name begins with a dot, and gives it
+its name when all of it is there: what a gate that was killed leaves behind is never taken for the word of a gate.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import IO, NamedTuple
 
 from pydantic import ValidationError
 
+from opsverify import canary
 from opsverify.catalogue import first_problem
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.gate.story import Phase, Story
@@ -124,7 +125,7 @@ def redacted(story: Story, redactor: Redactor) -> Story:
 def keep(directory: Path, story: Story, page: str, redactor: Redactor) -> Path:
     """Write a story and its page into its draft, and give it its name in one step; where it is then.
 
-    Nothing is kept where a file of it holds a loaded secret in any spelling.
+    Nothing is kept, and nothing left behind, where a file of it holds a loaded secret in any spelling.
 
     Raises:
         LeakError: a secret would have been kept.
@@ -134,11 +135,16 @@ def keep(directory: Path, story: Story, page: str, redactor: Redactor) -> Path:
     try:
         _write(directory / PAGE, page)
         _write(directory / GATE, story.model_dump_json(indent=1) + "\n")
+        canary.log(directory, redactor, None)
+        searched = canary.search(directory, redactor)
+        if searched.finds:
+            shutil.rmtree(directory)
+            found = "; ".join(dict.fromkeys(str(each) for each in searched.finds))
+            raise LeakError(f"{found}; nothing is kept, replace the secret")
+        canary.log(directory, redactor, searched)
         sums = []
         for each in sorted(directory.iterdir()):
             content = each.read_bytes()
-            if redactor.leaks(content.decode("utf-8", "backslashreplace")):
-                raise LeakError(f"{each.name}: holds a secret; nothing is kept, replace the secret")
             sums.append(f"{hashlib.sha256(content).hexdigest()}  {each.name}\n")
         _write(directory / SUMS, "".join(sums))
         _settle(directory)

@@ -1,0 +1,1 @@
+"""What lies in ``reports/``: pages that list the runs of each stream, and how old runs are taken away."""
