@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from opsverify.evidence import chain
-from opsverify.evidence.manifest import SUMS
-from tests.unit.bundles import NOW, Keys, Runs
 
 from opsverify.errors import UsageError
+from opsverify.evidence import chain
+from opsverify.evidence.manifest import SUMS
 from opsverify.reports import pruning
 from opsverify.reports.lock import RUNNING, going_on
+from tests.unit.bundles import NOW, Keys, Runs
 
 LATER = NOW + timedelta(days=500)
 
