@@ -115,9 +115,7 @@ def _clocks(document: Document) -> str:
 def _about(document: Document) -> str:
     run = document["run"]
     evidence = run["evidence"]
-    signed = (
-        f"{evidence['signed_by']}, key {evidence['key']}\nopsverify bundle verify" if evidence["key"] else "UNSIGNED"
-    )
+    key = f"{evidence['signed_by']}, key {evidence['key']}\nsee whether it holds 验证: opsverify bundle verify"
     rows = {
         "Run 运行": run["id"],
         "Profile 环境": f"{run['profile']} (sha256 {run['profile_sha256'][:12]}…)",
@@ -125,7 +123,7 @@ def _about(document: Document) -> str:
         "Start 开始": _moment(run["start"]),
         "End 结束": f"{_moment(run['end'])} ({run['duration_s']:.1f} s)",
         "By 执行": f"{run['user']} on {run['runner']}",
-        "Signed 签名": signed,
+        "Signed 签名": key if evidence["key"] else "UNSIGNED 未签名",
         "Score 得分": "\n".join(score(document)),
         "Suite 版本": f"{run['suite_version']} ({run['suite_commit']})",
     }

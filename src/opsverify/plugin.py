@@ -319,7 +319,6 @@ class Recording:
             problem = error
         try:
             yield
-            self.run.close()  # what a channel says when it is closed belongs into the transcript
             merge(self.run.directory)  # workers that were broken off have ended only now
             if problem is None and self.record.written is not None:
                 formats.write_all(self.run.directory, self.record.written, self.run.root)

@@ -69,11 +69,14 @@ class Transcript:
 
 
 def merge(directory: Path) -> None:
-    """Join the parts that parallel workers left in ``directory`` into one transcript, by time."""
+    """Join the parts that parallel workers left in ``directory`` into one transcript, by time.
+
+    A last line without an end is half an exchange, of a worker that was killed: it is left out.
+    """
     parts = sorted(directory.glob("transcript.*.part.jsonl"))
     whole = directory / "transcript.jsonl"
     # Not splitlines(): an answer may hold U+2028 and other things that it takes for the end of a line.
-    texts = [each.read_text(encoding="utf-8") for each in (*parts, whole) if each.exists()]
+    texts = [each.read_bytes().rpartition(b"\n")[0].decode() for each in (*parts, whole) if each.exists()]
     lines = [line for text in texts for line in text.split("\n") if line]
     lines.sort(key=lambda line: str(json.loads(line)["at"]))
     whole.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

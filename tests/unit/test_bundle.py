@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from opsverify import sshsig
-from opsverify.evidence import manifest, signing
+from lab import state
+from opsverify import profile, sshsig
+from opsverify.evidence import manifest, signing, signoff
 from opsverify.evidence.manifest import SIGNATURE, SUMS
 from opsverify.evidence.sealing import SEAL, SealingError
 from opsverify.evidence.signing import Signing
@@ -102,6 +103,12 @@ def written(name: str, content: bytes) -> Change:
     return write
 
 
+def replaced(path: Path, make: Callable[[Path], object]) -> None:
+    """Put something else in the place of a file: a pipe, say, that whoever reads it would wait for."""
+    path.unlink()
+    make(path)
+
+
 @pytest.mark.parametrize(
     ("change", "expected", "said"),
     [
@@ -121,6 +128,9 @@ def written(name: str, content: bytes) -> Change:
         (manifest_anew, ["ALTERED"], "SHA256SUMS: is not the text that the key SHA256:"),
         (strip_and_seal_anew, ["MISSING"], "SHA256SUMS.sig: runner@test had signed with SHA256:"),
         (without(SIGNATURE), ["MISSING"], "SHA256SUMS.sig: runner@test had signed"),
+        (lambda directory: replaced(directory / SUMS, os.mkfifo), ["ALTERED"], "SHA256SUMS: is no regular file"),
+        (lambda directory: replaced(directory / SIGNATURE, os.mkfifo), ["ADDED", "ALTERED"], "SHA256SUMS.sig: cannot"),
+        (lambda directory: replaced(directory / "PREV", os.mkfifo), ["ALTERED"], "PREV: is no regular file"),
         (written(SIGNATURE, b"nonsense"), ["ALTERED"], "SHA256SUMS.sig: it is no armored SSH signature"),
     ],
 )
@@ -275,3 +285,21 @@ def test_a_seal_says_when_where_and_by_whom(runs: Runs, keys: Keys) -> None:
         "key": keys.signing.fingerprint,
         "unsigned_because": "",
     }
+
+
+def test_the_keys_of_the_lab_sign_runs_and_reviews(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "evidence"
+    monkeypatch.setattr(state, "EVIDENCE", folder)
+    for _ in range(2):  # made once, and then the same
+        state.make_signers()
+        made = {each.name: each.read_bytes() for each in folder.iterdir()}
+    state.make_signers()
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == made
+    settings = profile.evidence("lab", Path(__file__).parents[2], must=True)
+    assert settings.key is not None
+    assert settings.key.file == "lab/.state/evidence/runner_ed25519"
+    assert settings.allowed_signers == "lab/.state/evidence/allowed_signers"
+    directory = runs.sealed(Signing(str(settings.identity), signing.key_in(folder / "runner_ed25519")))
+    by = signing.trust(NOW, folder / "allowed_signers", None, settings.identity)
+    assert runs.verify(directory, by).holds
+    assert signoff.identity_of(signing.key_in(folder / "reviewer_ed25519"), by) == "mara.lindqvist@tokenswap.io"

@@ -102,6 +102,17 @@ def test_a_reference_that_leads_nowhere_is_told_and_stops_nothing(signed: Projec
     assert f"UNSIGNED        {why}: nobody answers" in outcome.output
 
 
+def test_a_signature_that_will_not_count_is_told_at_once(signed: Project, keys: Keys) -> None:
+    keys.allow('namespaces="opsverify",valid-before="20200101Z"')
+    outcome = signed.run("--color=yes")
+    assert outcome.status == 0
+    (line,) = [each for each in outcome.output.splitlines() if "EXPIRED" in each]
+    assert "\x1b[31m" in line
+    assert "holds until 2020-01-01 00:00 UTC" in line
+    keys.allowed.unlink()
+    assert "nobody can verify it: allowed_signers: cannot be read" in signed.run().output
+
+
 def test_the_private_key_is_in_no_file_and_no_output(signed: Project, keys: Keys) -> None:
     text = (signed.root / "runner_ed25519").read_text(encoding="utf-8")
     signed.write("leak", text)

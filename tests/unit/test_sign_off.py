@@ -139,7 +139,7 @@ def both_alike(path: Path, keys: Keys) -> None:
         (lambda path, _: path.with_name(f"{path.name}.sig").unlink(), "UNSIGNED"),
         (lambda path, _: path.unlink(), "belongs to no sign-off"),
         (lambda path, _: path.write_bytes(b"\xff"), "is not understood"),
-        (lambda path, _: (path.unlink(), path.symlink_to("/etc/passwd")), "no regular file"),
+        (lambda path, _: (path.unlink(), path.symlink_to("/etc/passwd")), "is a symbolic link"),
         (lambda path, _: (path.parent / "note.txt").touch(), "belongs to no sign-off"),
     ],
 )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,3 +131,47 @@ def test_keys_of_other_kinds_are_kept_and_sign_nothing(made: dict[str, Any]) -> 
 def test_a_line_that_is_not_understood_is_named(made: dict[str, Any], change: Callable[[str], str], said: str) -> None:
     with pytest.raises(SignersError, match=said):
         parse_signers(change(made["keys"]["alice"]))
+
+
+@given(st.binary(max_size=300), st.sampled_from(["opsverify", "opsverify-signoff", "x"]))
+def test_what_is_signed_here_holds_for_that_text_and_namespace_alone(text: bytes, namespace: str) -> None:
+    key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+    raw = key.public_key().public_bytes_raw()
+    made = sshsig.sign(text, key, namespace)
+    signer = Signer("runner@lab", sshsig.ED25519, raw, ("opsverify*", "x"))
+    assert signers_of(text, made, [signer], namespace) == (signer,)
+    assert sshsig.is_canonical(made)
+    for other, where in ((text + b" ", namespace), (text, "opsverify-keys")):
+        with pytest.raises(SignatureError):
+            signers_of(other, made, [signer], where)
+
+
+def test_signatures_of_openssh_are_written_in_the_one_way(made: dict[str, Any]) -> None:
+    armored = made["signatures"]["ed25519"]
+    assert sshsig.is_canonical(armored)
+    for other in (armored.rstrip("\n"), f" {armored}", armored.replace("\n", "\r\n"), armored.replace("\n", "\v"), ""):
+        assert not sshsig.is_canonical(other)
+
+
+@pytest.mark.parametrize(
+    ("principals", "identity", "found"),
+    [
+        ("a@lab", "a@lab", True),
+        ("a@lab", "A@lab", False),
+        ("*@lab,!b@lab", "a@lab", True),
+        ("*@lab,!b@lab", "b@lab", False),
+        ("a?lab,c", "a@lab", True),
+        ("[a]@lab", "a@lab", False),
+        ("!b@lab", "a@lab", False),
+    ],
+)
+def test_principals_are_patterns(principals: str, identity: str, found: bool) -> None:
+    assert Signer(principals, sshsig.ED25519, b"").is_for(identity) is found
+
+
+def test_a_public_key_is_read_from_its_line(made: dict[str, Any]) -> None:
+    (signer,) = allowed(made)
+    assert sshsig.public_key(f"{made['keys']['alice']} of Alice") == signer.key
+    for other in ("", "ssh-ed25519", "ssh-ed25519 AAAA", f"x {made['keys']['alice']}"):
+        with pytest.raises(SignersError):
+            sshsig.public_key(other)

@@ -129,10 +129,12 @@ def test_takes_the_place_of_what_pytest_says_but_for_tracebacks(run: Run) -> Non
 
 
 def test_ends_with_the_paths_as_seen_from_here(run: Run) -> None:
-    report, results = run().splitlines()[-3:-1]
+    report, results, _, unsigned, digest = run().splitlines()[-5:]
 
     assert re.fullmatch(r"report   reports/demo/[^/]+/report\.html", report)
     assert re.fullmatch(r"results  reports/demo/[^/]+/results\.json", results)
+    assert unsigned.startswith("UNSIGNED        the profile names no key")
+    assert re.fullmatch(r"digest          [0-9a-f]{64} \S+", digest)
 
 
 def test_a_partial_run_says_that_it_is_one(run: Run) -> None:

@@ -92,3 +92,9 @@ def test_parts_of_parallel_workers_are_joined_by_time_and_removed(tmp_path: Path
 def test_a_run_that_asked_nothing_leaves_an_empty_transcript(tmp_path: Path) -> None:
     merge(tmp_path)
     assert (tmp_path / "transcript.jsonl").read_text(encoding="utf-8") == ""
+
+
+def test_half_a_line_of_a_worker_that_was_killed_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "transcript.gw0.part.jsonl").write_bytes(b'{"id": "gw0-1", "at": "1"}\n{"id": "gw0-2", "x": "\xe6\xb1')
+    merge(tmp_path)
+    assert read(tmp_path / "transcript.jsonl") == [{"id": "gw0-1", "at": "1"}]

@@ -79,7 +79,7 @@ def verify(directory: Path, by: Trust, *, unsigned_ok: bool = False) -> Bundle:
         raise UsageError(f"{directory.name}: there is no such folder")
     name = directory.name
     try:
-        text = (directory / SUMS).read_bytes()
+        text = manifest.content(directory / SUMS)
     except FileNotFoundError:
         finding = Finding("UNFINISHED", f"there is no {SUMS}: the run was never sealed, or that was taken away")
         return Bundle(name, "", 0, None, None, False, "", (finding,))
@@ -112,17 +112,17 @@ def verify(directory: Path, by: Trust, *, unsigned_ok: bool = False) -> Bundle:
 def _part(path: Path, findings: list[Finding], parse: Callable[[bytes], T]) -> T | None:
     """What a file of the seal says; None where it says nothing that is understood, and then why not."""
     try:
-        return parse(path.read_bytes())
+        return parse(manifest.content(path))
     except ChainError as error:
         findings.append(Finding("ALTERED", f"{path.name}: {error}"))
     except OSError:
-        pass  # that it is not there is known by now
+        pass  # that it is not there, or is no file, is known by now
     return None
 
 
 def _is_first(path: Path) -> bool:
     try:
-        return path.read_bytes() == chain.FIRST.encode()
+        return manifest.content(path) == chain.FIRST.encode()
     except OSError:
         return False
 
@@ -130,7 +130,7 @@ def _is_first(path: Path) -> bool:
 def _signature(directory: Path, text: bytes, seal: Seal | None, by: Trust, *, unsigned_ok: bool) -> Signature:
     """What came of the signature; where there is none, whether there was one once."""
     try:
-        armored = (directory / SIGNATURE).read_bytes()
+        armored = manifest.content(directory / SIGNATURE)
     except FileNotFoundError:
         if seal is not None and seal.signed_by:
             gone = f"{SIGNATURE}: {seal.signed_by} had signed with {seal.key}, and it is not there"

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import re
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,7 +75,7 @@ def read(path: Path) -> Entry | None:
         ChainError: it is not there, or not understood.
     """
     try:
-        return parse(path.read_bytes())
+        return parse(manifest.content(path))
     except OSError as error:
         raise ChainError(f"cannot be read: {error.strerror}") from None
 
@@ -98,7 +98,7 @@ def pruned(stream: Path) -> frozenset[Entry]:
     """
     path = stream / PRUNED
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        lines = manifest.content(path).splitlines(keepends=True)
         return frozenset(each for each in map(parse, lines) if each is not None)
     except FileNotFoundError:
         return frozenset()
@@ -156,7 +156,7 @@ def _sealed(stream: Path) -> Iterator[tuple[str, tuple[str, Entry | None]]]:
     """The sealed runs: the digest of each, and which one it follows."""
     for name in runs(stream):
         with contextlib.suppress(OSError, ChainError):
-            digest = manifest.digest_of((stream / name / SUMS).read_bytes())
+            digest = manifest.digest_of(manifest.content(stream / name / SUMS))
             yield name, (digest, read(stream / name / PREV))
 
 
@@ -180,16 +180,15 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; nothing of it is left.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with unfinished.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        unfinished.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
     settle(path.parent)
 

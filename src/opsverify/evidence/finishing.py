@@ -5,10 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Protocol
 
-from opsverify.evidence import publishing, sealing
+from opsverify.errors import UsageError
+from opsverify.evidence import manifest, publishing, sealing, signing
 from opsverify.evidence.finding import line
-from opsverify.evidence.sealing import SealingError
+from opsverify.evidence.manifest import SIGNATURE, SUMS
+from opsverify.evidence.sealing import Sealed, SealingError
 from opsverify.run import Run
+
+
+def _unheard(run: Run, sealed: Sealed) -> list[str]:
+    """Why those who verify this run by the profile's own allowed signers will not believe its signature."""
+    settings, root = run.profile.evidence, run.root
+    if not sealed.signed_by or settings.allowed_signers is None:
+        return []
+    revoked = root / settings.revoked if settings.revoked else None
+    now = datetime.now(UTC)
+    try:
+        by = signing.trust(now, root / settings.allowed_signers, revoked, settings.identity)
+        text, armored = (manifest.content(run.directory / name) for name in (SUMS, SIGNATURE))
+    except (UsageError, OSError) as error:
+        return [line("WRONG KEY", f"nobody can verify it: {error}")]
+    return [str(each) for each in signing.examine(SUMS, text, armored, signing.NAMESPACE, by, now).findings]
 
 
 class Say(Protocol):
@@ -19,16 +36,17 @@ class Say(Protocol):
 
 def finish(run: Run, say: Say) -> bool:
     """Seal a run and publish its digest; whether it is sealed. Who has signed is said, and that nobody has."""
-    signing = run.signing
     try:
-        sealed = sealing.seal(run.directory, signing, lambda: datetime.now(UTC))
+        sealed = sealing.seal(run.directory, run.signing, lambda: datetime.now(UTC))
     except SealingError as error:
         say(line("NOT SEALED", f"{error}: this run is no evidence"), red=True, bold=True)
         return False
     if sealed.signed_by:
-        say(line("SIGNED", f"by {sealed.signed_by}, key {signing.fingerprint}"), green=True)
+        say(line("SIGNED", f"by {sealed.signed_by}, key {run.signing.fingerprint}"), green=True)
     else:
-        say(line("UNSIGNED", f"{signing.missing}: nobody answers for this run"), red=True, bold=True)
+        say(line("UNSIGNED", f"{run.signing.missing}: nobody answers for this run"), red=True, bold=True)
+    for complaint in _unheard(run, sealed):
+        say(complaint, red=True, bold=True)
     say(line("digest", f"{sealed.entry.digest} {sealed.entry.run}"))
     if sealed.remark:
         say(line("CHAIN", sealed.remark), red=True, bold=True)

@@ -6,6 +6,7 @@ or a carriage return has these written as ``\\``, ``\n`` and ``\r``, and a backs
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -24,6 +25,8 @@ ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 UNESCAPES = {written: meant for meant, written in ESCAPES.items()}
 # Names are bytes; those that are no UTF-8 are carried through a text as lone surrogates.
 ENCODING = ("utf-8", "surrogateescape")
+
+MOST_BYTES = 64 * 1024 * 1024  # of a manifest; a run has some dozens of files
 
 Digests = Mapping[str, str]
 
@@ -97,7 +100,7 @@ def contents(folder: Path) -> Contents:
         OSError: it cannot be looked into.
     """
     found = Contents({}, {})
-    for name, path, mode in _walk(folder, ""):
+    for name, path, mode in _walk(folder):
         if name in ITSELF and stat.S_ISREG(mode):
             continue
         if stat.S_ISREG(mode):
@@ -107,18 +110,36 @@ def contents(folder: Path) -> Contents:
     return found
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path, int]]:
+def content(path: Path) -> bytes:
+    """What is in a file. A bundle may come from anywhere, so nothing is waited for that a pipe will never say.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger than any of those that a seal is made of.
+    """
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, f"is {_kind(found.st_mode)}")
+    if found.st_size > MOST_BYTES:
+        raise OSError(errno.EFBIG, "is too large")
+    return path.read_bytes()
+
+
+def _walk(top: Path) -> Iterator[tuple[str, Path, int]]:
     """Path, place and mode of all that is no folder, and of folders that are empty."""
-    entries = sorted(os.scandir(folder), key=lambda each: each.name)
-    if prefix and not entries:
-        yield prefix.removesuffix("/"), folder, stat.S_IFDIR
-    for each in entries:
-        mode = each.stat(follow_symlinks=False).st_mode
-        name = prefix + each.name
-        if stat.S_ISDIR(mode):
-            yield from _walk(Path(each.path), f"{name}/")
-        else:
-            yield name, Path(each.path), mode
+    waiting = [("", top)]  # no recursion: folders may lie deeper in one another than that goes
+    while waiting:
+        prefix, folder = waiting.pop()
+        with os.scandir(folder) as scanned:
+            entries = list(scanned)
+        if prefix and not entries:
+            yield prefix.removesuffix("/"), folder, stat.S_IFDIR
+        for each in entries:
+            mode = each.stat(follow_symlinks=False).st_mode
+            name = prefix + each.name
+            if stat.S_ISDIR(mode):
+                waiting.append((f"{name}/", Path(each.path)))
+            else:
+                yield name, Path(each.path), mode
 
 
 def _kind(mode: int) -> str:

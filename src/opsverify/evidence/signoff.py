@@ -20,13 +20,12 @@ from pydantic import AwareDatetime, Field, ValidationError
 from opsverify import sshsig
 from opsverify.catalogue import Strict, Text, first_problem
 from opsverify.errors import UsageError
-from opsverify.evidence import chain
+from opsverify.evidence import chain, manifest
 from opsverify.evidence.finding import Finding, wrong
 from opsverify.evidence.settings import Identity
 from opsverify.evidence.signing import SIGN_OFF, Trust, examine
 
 NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}\.json")
-MOST_BYTES = 1024 * 1024  # of a sign-off; more is none
 Verdict = Literal["accepted", "accepted-with-remarks", "rejected"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -108,7 +107,7 @@ def seen(directory: Path, run: str, digest: str, by: Trust, runner: bytes | None
 
 def _seen(path: Path, run: str, digest: str, by: Trust, runner: bytes | None) -> Seen:
     try:
-        text = _bytes(path)
+        text = manifest.content(path)
         said = SignOff.model_validate_json(text)
     except OSError as error:
         return Seen(path.name, None, (Finding("SIGN-OFF", f"cannot be read: {error.strerror}"),))
@@ -120,7 +119,7 @@ def _seen(path: Path, run: str, digest: str, by: Trust, runner: bytes | None) ->
             Finding("ALTERED", f"is about {said.run}, digest {said.manifest_sha256}, not about this bundle")
         )
     try:
-        armored = _bytes(path.with_name(f"{path.name}.sig"))
+        armored = manifest.content(path.with_name(f"{path.name}.sig"))
     except FileNotFoundError:
         return Seen(path.name, said, (*findings, Finding("UNSIGNED", f"nobody has signed {path.name}")))
     except OSError as error:
@@ -129,16 +128,6 @@ def _seen(path: Path, run: str, digest: str, by: Trust, runner: bytes | None) ->
     if runner is not None and signature.key == runner:
         findings.append(Finding("WRONG KEY", "the run's own key has signed it, which is no second person"))
     return Seen(path.name, said, (*findings, *signature.findings))
-
-
-def _bytes(path: Path) -> bytes:
-    if path.is_symlink() or not path.is_file():
-        if not path.exists():
-            raise FileNotFoundError(2, "no such file")
-        raise OSError(22, "no regular file")
-    if path.stat().st_size > MOST_BYTES:
-        raise OSError(27, "too large")
-    return path.read_bytes()
 
 
 def identity_of(key: Ed25519PrivateKey, by: Trust) -> str:
