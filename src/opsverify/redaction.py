@@ -14,11 +14,17 @@ SHORTEST_SECRET = 4  # anything shorter would mask half of every answer
 # Secrets that the suite never loaded but may meet in an answer: connection strings, tokens, key blocks.
 PATTERNS = (
     (
-        re.compile(r"(?i)((?:password|passwd|secret|token|api_?key|passphrase)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"),
+        # On one line, and none of the words that nsswitch.conf has after passwd: a replay reads what is left, and has
+        # to understand it as the run understood the whole.
+        re.compile(
+            r"(?i)((?:password|passwd|secret|token|api_?key|passphrase)[\"']?\s*[=:][ \t]*[\"']?)"
+            r"(?!(?:files|compat|db|sss|ldap|nis|nisplus|systemd|winbind)\b)[^\s\"',;&]+"
+        ),
         1,
     ),
     # A container's environment, whole: names of variables do not tell which of them are secret.
-    (re.compile(r'("Env"\s*:\s*\[)(?:\s*"(?:[^"\\]|\\.)*"\s*,?)+'), 1),
+    # What is left is JSON still: a replay reads it as the run did.
+    (re.compile(r'("Env"\s*:\s*\[\s*")(?:[^"\\]|\\.)*(?:"\s*,\s*"(?:[^"\\]|\\.)*)*(?=")'), 1),
     (re.compile(r"(?i)(authorization:\s*\w+\s+)\S+"), 1),
     (re.compile(r"(\b\w{1,32}://[^\s:/@]{1,200}:)[^\s@]{1,500}+(?=@)"), 1),
     (re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL), 1),

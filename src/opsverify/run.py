@@ -30,6 +30,7 @@ from opsverify.channels.sql import SqlChannel
 from opsverify.channels.tls import TlsChannel
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UsageError
+from opsverify.recorded import Recorded
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
 from opsverify.waivers import Waivers
@@ -97,7 +98,7 @@ class Run:
         for secret in self.loaded.secrets.values():
             self.redactor.add(secret.get_secret_value())
         part = f".{self.worker}.part" if self.worker else ""
-        self.transcript = Transcript(
+        self.transcript: Transcript = Transcript(
             self.directory / f"transcript{part}.jsonl",
             self.redactor,
             f"{self.worker}-" if self.worker else "",
@@ -195,7 +196,8 @@ class Run:
         return partial(self.channel("host", spec.via).channel.forward, spec.address)
 
     def _secret(self, key: str) -> str:
-        return self.loaded.secrets[key].get_secret_value()
+        # A replay has none, and no need of any.
+        return "" if isinstance(self.transcript, Recorded) else self.loaded.secrets[key].get_secret_value()
 
     def fact(self, probe: Callable[..., Any], *arguments: Any) -> Fact:
         """What ``probe(*arguments)`` found, or why it could not; asked once per run however many checks need it."""

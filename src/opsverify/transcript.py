@@ -1,7 +1,8 @@
 """The transcript: every question asked of a live system and its answer, redacted before it is written.
 
 One JSON object a line: ``id``, ``at`` (UTC), ``check`` (node id), ``channel``, ``target``, ``account``,
-``question``, ``answer`` or ``failure``, ``duration_s``. From it a reader can re-perform every verdict.
+``question``, ``answer`` or ``failure`` with its type (``error``), ``duration_s``. From it a reader can re-perform
+every verdict, and ``opsverify replay`` does.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Transcript:
         duration_s: float,
         answer: Any = None,
         failure: str | None = None,
+        error: type[Exception] | None = None,
     ) -> str:
         """Write one exchange down and return its id."""
         with self._lock:
@@ -53,6 +55,7 @@ class Transcript:
             "question": self.redactor.value(question),
             "answer": self.redactor.value(answer),
             "failure": failure if failure is None else self.redactor.text(failure),
+            "error": error and error.__name__,
             "duration_s": round(duration_s, 4),
         }
         with self._lock, self.path.open("a", encoding="utf-8") as file:
