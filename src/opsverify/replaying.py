@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opsverify import inputs
-from opsverify.errors import RefusedError
+from opsverify.errors import RefusedError, UsageError
 from opsverify.recorded import NOT_RECORDED, Recorded, order
 from opsverify.run import Run, Subject
 
@@ -40,6 +40,8 @@ def begin(config: pytest.Config) -> Run | None:
     directory, limits = config.getoption("replay"), config.getoption("replay_limits")
     if directory is None:
         return None
+    if config.getoption("replay_to") is None:
+        raise UsageError("--replay is set by opsverify replay: use that")
     run = inputs.again(Path(directory), Path(limits) if limits else None)
     performed = performed_in(inputs.results(Path(directory)))
     config.pluginmanager.register(Replaying(run, performed, Path(config.getoption("replay_to"))), "opsverify-replaying")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opsverify.channels import coding, document, history, ledger, names, shell, sql, tls, web
+from opsverify.channels import coding, document, history, ledger, names, shell, tls, web
 from opsverify.channels.coding import Coding
 from opsverify.ledger import Ledger, Verdict
 from opsverify.past_runs import History, PastRun
@@ -78,14 +78,14 @@ def test_a_frame_in_which_something_was_masked_is_still_a_frame() -> None:
 
 @given(st.lists(st.dictionaries(TEXT, VALUES, max_size=4), max_size=4))
 def test_rows_come_back(rows: list[dict[str, Any]]) -> None:
-    assert there_and_back(sql.ROWS, rows) == rows
+    assert there_and_back(coding.ROWS, rows) == rows
 
 
 def test_types_of_rows_come_back() -> None:
     row = {"a": Decimal("1.50"), "b": dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "c": dt.date(2026, 11, 23), "d": True}
-    (again,) = there_and_back(sql.ROWS, [row])
+    (again,) = there_and_back(coding.ROWS, [row])
     assert [type(each) for each in again.values()] == [type(each) for each in row.values()]
-    assert str(there_and_back(sql.ROWS, [{"a": float("nan")}])[0]["a"]) == "nan"
+    assert str(there_and_back(coding.ROWS, [{"a": float("nan")}])[0]["a"]) == "nan"
 
 
 def test_what_has_no_form_is_told_and_not_guessed() -> None:

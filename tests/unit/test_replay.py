@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.unit.small_project import ENTRY, SECRET, Outcome, Project, entries
+from opsverify.cli import main
+from tests.unit.small_project import SECRET, Outcome, Project, entries
 
 CHECKS = """
 import os
@@ -95,6 +96,20 @@ def replay(project: Project, run: Path, *arguments: str) -> Replayed:
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Replayed(done.returncode, done.stdout + done.stderr)
+
+
+@pytest.fixture
+def refused(green: Kept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What the command complains of, in one line, before it starts anything."""
+
+    def ask(run: Path, *arguments: str) -> str:
+        monkeypatch.chdir(green.project.root)
+        assert main(["replay", str(run), *arguments]) == 64
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        return said
+
+    return ask
 
 
 def made(root: Path, **files: str) -> Project:
@@ -309,14 +324,13 @@ def test_other_limits_are_tried_and_said_to_be_a_trial(green: Kept, tmp_path: Pa
         (None, "cannot be read: No such file"),
     ],
 )
-def test_limits_that_are_none_are_one_line(green: Kept, tmp_path: Path, limits: str | None, problem: str) -> None:
+def test_limits_that_are_none_are_one_line(
+    green: Kept, tmp_path: Path, refused: Callable[..., str], limits: str | None, problem: str
+) -> None:
     assert green.outcome.directory is not None
     if limits is not None:
         (tmp_path / "limits.toml").write_text(limits, encoding="utf-8")
-    found = replay(green.project, green.outcome.directory, "--limits", str(tmp_path / "limits.toml"))
-    assert found.status == 64
-    assert problem in found.output
-    assert found.output.count("\n") == 1
+    assert problem in refused(green.outcome.directory, "--limits", str(tmp_path / "limits.toml"))
 
 
 @pytest.mark.parametrize(
@@ -333,13 +347,12 @@ def test_limits_that_are_none_are_one_line(green: Kept, tmp_path: Path, limits: 
         (shutil.rmtree, "is no finished run"),
     ],
 )
-def test_what_is_no_run_is_one_line(green: Kept, tmp_path: Path, spoil: Callable[[Path], Any], problem: str) -> None:
+def test_what_is_no_run_is_one_line(
+    green: Kept, tmp_path: Path, refused: Callable[..., str], spoil: Callable[[Path], Any], problem: str
+) -> None:
     run = green.copy(tmp_path)
     spoil(run)
-    found = replay(green.project, run)
-    assert found.status == 64, found.output
-    assert problem in found.output
-    assert found.output.count("\n") == 1
+    assert problem in refused(run)
 
 
 REACHING = """
@@ -379,11 +392,12 @@ def test_a_check_that_goes_its_own_way_reaches_nobody(tmp_path: Path) -> None:
 
 def test_a_check_that_came_later_is_left_out_and_one_that_went_is_told(green: Kept, tmp_path: Path) -> None:
     run = green.copy(tmp_path)
+    (tmp_path / "later").mkdir()
     project = made(tmp_path / "later")
     gone(project)
     source = CHECKS.replace("ROOT", str(green.project.root)).replace('"RPL-RAW-01"', '"RPL-NEW-01"')
     project.write("checks/health/test_it.py", source)
-    project.write("checks/health/requirements.toml", entries(*NAMES).replace("RPL-RAW-01", "RPL-NEW-01") + ENTRY[:0])
+    project.write("checks/health/requirements.toml", entries(*NAMES).replace("RPL-RAW-01", "RPL-NEW-01"))
     found = replay(project, run)
     assert found.status == 1
     assert "RPL-RAW-01-one: recorded pass, not replayed: today's suite has no such check" in found.output
