@@ -189,6 +189,27 @@ class Catalogue(Mapping[str, Requirement]):
         Raises:
             UsageError: an unknown requirement or limit, a wrong type, or a loosened limit.
         """
+        for key, limit, value in self._held(overrides, file):
+            if limit.origin != "default" and limit.loosened_by(value):
+                raise UsageError(
+                    f"{key}: {value!r} is looser than the manual ({limit} {limit.unit}); "
+                    "a profile may only tighten it, loosening takes a waiver"
+                )
+        return Catalogue(self.values(), overrides)
+
+    def tried(self, limits: Mapping[str, Mapping[str, Any]], *, file: Path) -> Catalogue:
+        """The same catalogue with other limits on top, looser ones too: for a trial on a run that is over.
+
+        Raises:
+            UsageError: an unknown requirement or limit, or a wrong type.
+        """
+        for _ in self._held(limits, file):
+            pass
+        both = {name: {**self._overrides.get(name, {}), **limits.get(name, {})} for name in self}
+        return Catalogue(self.values(), {name: values for name, values in both.items() if values})
+
+    def _held(self, overrides: Mapping[str, Mapping[str, Any]], file: Path) -> Iterator[tuple[str, Limit, Any]]:
+        """Every override with its key and the limit that it is for."""
         for requirement, changes in overrides.items():
             if requirement not in self:
                 raise UsageError(f"{file}: limits.{requirement}: no such requirement in the catalogue")
@@ -202,12 +223,7 @@ class Catalogue(Mapping[str, Requirement]):
                     isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
                 ):
                     raise UsageError(f"{key}: got {value!r}, expected a number of {limit.unit}")
-                if limit.origin != "default" and limit.loosened_by(value):
-                    raise UsageError(
-                        f"{key}: {value!r} is looser than the manual ({limit} {limit.unit}); "
-                        "a profile may only tighten it, loosening takes a waiver"
-                    )
-        return Catalogue(self.values(), overrides)
+                yield key, limit, value
 
 
 def load(checks: Path) -> Catalogue:

@@ -1,7 +1,7 @@
 """The command ``opsverify``: a thin dispatcher; the work is done in a module of each subcommand.
 
-Exit status: 0 in order, 1 something is due, a drill failed or a run is not as it was sealed, 64 wrong usage or
-configuration (one line on stderr), 69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C or
+Exit status: 0 in order, 1 something is due, a drill failed, a run is not as it was sealed or a replay differs, 64 wrong
+usage or configuration (one line on stderr), 69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C or
 another signal to end. A gate has its own: 0 GO or WARN, 10 NO-GO, 20 INCONCLUSIVE, beside 64, 70 and 130.
 """
 
@@ -108,6 +108,11 @@ def parser() -> argparse.ArgumentParser:
     for each in evidence.add(commands):
         each.set_defaults(do=lambda chosen: evidence.run(chosen, _now()))
 
+    replay = commands.add_parser("replay", help="judge a run again from its transcript, and compare; asks no system")
+    replay.add_argument("directory", type=Path, metavar="DIR", help="the run: reports/<profile>/<UTC time>-<run id>")
+    replay.add_argument("--limits", type=Path, metavar="FILE", help="what other [limits] would have said: a trial")
+    replay.set_defaults(do=_replay)
+
     gates = gate.add(commands)
     for each in gates:
         each.set_defaults(do=_gate)
@@ -207,11 +212,20 @@ def _lint_waivers(chosen: argparse.Namespace) -> int:
     return DUE if rows else OK
 
 
+def _replay(chosen: argparse.Namespace) -> int:
+    from opsverify import replay  # noqa: PLC0415
+
+    outcome = replay.perform(chosen.directory, _root(), chosen.limits)
+    print(replay.told(outcome))
+    return OK if outcome.equal else DUE
+
+
 def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:
     return project(_root(), chosen.profile, _now().date(), secrets=secrets)
 
 
 def _root() -> Path:
+    """The folder of the project."""
     here = Path.cwd()
     for root in (here, *here.parents):
         if (root / "checks").is_dir() and (root / "profiles").is_dir():

@@ -29,5 +29,12 @@ class CarrierError(UnreachableError):
     """The way to a target is broken (ssh, docker exec): nothing is known of the target, not even that it is down."""
 
 
+class NotRecordedError(OpsverifyError):
+    """A replay came upon a question whose answer is not in the transcript, or not as the run wrote it.
+
+    It is no `UnansweredError`: whoever makes a finding of a system that gave no answer must not make one of this.
+    """
+
+
 class InsufficientFactsError(UnansweredError):
     """There was an answer, but too little (or too old) to judge by."""

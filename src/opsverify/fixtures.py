@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 import pytest
 
 from opsverify import charts
 from opsverify.baseline import Baseline
+from opsverify.channels.base import Runner
 from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
 from opsverify.channels.history import HistoryChannel
@@ -180,9 +181,9 @@ def limits(run: Run, subject: Subject) -> Limits:
 
 
 @pytest.fixture
-def now() -> datetime:
-    """The moment by which this check judges ages (UTC)."""
-    return datetime.now(UTC)
+def now(run: Run) -> datetime:
+    """The moment by which this check judges ages (UTC); on a replay that of then."""
+    return Runner(run.transcript).now()
 
 
 @pytest.fixture

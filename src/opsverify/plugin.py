@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from opsverify import canary, catalogue, documents, profile, timing
+from opsverify import canary, catalogue, documents, inputs, profile, replaying, timing
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.evidence import controls, formats, page, signing
 from opsverify.evidence.finding import line
@@ -25,6 +25,7 @@ from opsverify.html import HtmlReport
 from opsverify.judgement import Observation
 from opsverify.masking import Masking, masked_in
 from opsverify.record import GREEN, RECORDER, Record, point_latest, recorder_of
+from opsverify.recorded import Recorded
 from opsverify.redaction import Tally
 from opsverify.reports import index
 from opsverify.reports.lock import going_on
@@ -46,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--reports", metavar="DIR", help="where runs are recorded (default: reports/ of the project)")
     group.addoption("--purpose", choices=PURPOSES, default="ad-hoc", help="why this run is made (default: ad-hoc)")
     group.addoption("--change", metavar="ID", default="", help="the change that this run is made before or after")
+    replaying.options(group)
     group.addoption("--run-id", metavar="HEX", type=identity, help="the id of this run: 8 hex digits (default: any)")
 
 
@@ -57,10 +59,13 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     checks = config.rootpath / "checks"
     try:
-        demands = catalogue.load(checks)
+        again = replaying.begin(config)
+        demands = again.catalogue if again else catalogue.load(checks)
         for word in (*demands.chapters, *catalogue.SEVERITIES):
             config.addinivalue_line("markers", f"{word}: set from the catalogue")
-        if config.getoption("profile"):
+        if again:
+            config.stash[RUN] = again
+        elif config.getoption("profile"):
             _start(config, demands)
         elif _asks_for_checks(config, checks):
             known = ", ".join(sorted(each.parent.name for each in config.rootpath.glob("profiles/*/profile.toml")))
@@ -114,6 +119,7 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
         ending = contextlib.ExitStack()
         ending.enter_context(going_on(run.directory.parent))
         config.add_cleanup(ending.close)
+        inputs.write(run)
         record = Record(run, selection=_selection(config))
         config.pluginmanager.register(Recording(config, run, record), "opsverify-recording")
 
@@ -144,8 +150,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError("checks ask live systems: choose which with --profile NAME")
     on = marker.kwargs.get("on")
     subjects = [each for each in run.population() if each.requirement in marker.args and on in (None, each.kind)]
-    if on is not None and not subjects:  # what it is about is there in another kind, or declared not to be
-        subjects = [Subject(each, on, NO_TARGET) for each in marker.args]
+    # What it is about is there in another kind, or declared not to be; or a run that is replayed knew nothing of it.
+    if not subjects and (on is not None or isinstance(run.transcript, Recorded)):
+        subjects = [Subject(each, on or "program", NO_TARGET) for each in marker.args]
     if "subject" not in metafunc.fixturenames:
         metafunc.fixturenames.append("subject")
     metafunc.parametrize("subject", subjects, indirect=True, ids=str)
@@ -221,6 +228,7 @@ def pytest_runtest_makereport(
         report.wasxfail = f"{excuse(recorder.waiver)} | {recorder.message}"
     report.nodeid = _plain(item.nodeid)
     entry = recorder.entry(subject, run.catalogue[subject.requirement], report.nodeid, run.today)
+    entry["worker"] = run.worker
     report.opsverify = entry  # type: ignore[attr-defined]
     if report.failed and not isinstance(report.longrepr, str):
         judged = isinstance(failure, pytest.fail.Exception) and not failure.pytrace

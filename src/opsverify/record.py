@@ -167,7 +167,7 @@ class Record:
                 why = f"left out by the selection ({self.selection})" if left_out and self.selection else "not reached"
                 recorder = Recorder(state="not-tested", message=why)
                 entry = recorder.entry(subject, catalogue[subject.requirement], "", self.run.today)
-            entries.append(entry)
+            entries.append({"worker": "", **entry})
         return entries
 
     def document(self, ended: datetime) -> dict[str, Any]:

@@ -22,10 +22,19 @@ SHORTEST_SECRET = 8
 PATTERNS = (
     (
         "a password or token by its name",
-        re.compile(r"(?i)((?:password|passwd|secret|token|api_?key|passphrase)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"),
+        # On one line, and none of the words that nsswitch.conf has after passwd: a replay reads what is left, and has
+        # to understand it as the run understood the whole.
+        re.compile(
+            r"(?i)((?:password|passwd|secret|token|api_?key|passphrase)[\"']?\s*[=:][ \t]*[\"']?)"
+            r"(?!(?:files|compat|db|sss|ldap|nis|nisplus|systemd|winbind)\b)[^\s\"',;&]+"
+        ),
     ),
     # A container's environment, whole: names of variables do not tell which of them are secret.
-    ("the environment of a container", re.compile(r'("Env"\s*:\s*\[)(?:\s*"(?:[^"\\]|\\.)*"\s*,?)+')),
+    # What is left is JSON still: a replay reads it as the run did.
+    (
+        "the environment of a container",
+        re.compile(r'("Env"\s*:\s*\[\s*")(?:[^"\\]|\\.)*(?:"\s*,\s*"(?:[^"\\]|\\.)*)*(?=")'),
+    ),
     ("an Authorization header", re.compile(r"(?i)(authorization:\s*\w+\s+)\S+")),
     ("the password in a URL", re.compile(r"(\b\w{1,32}://[^\s:/@]{1,200}:)[^\s@]{1,500}+(?=@)")),
     ("a private key", re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)),

@@ -31,6 +31,7 @@ from opsverify.channels.tls import TlsChannel
 from opsverify.channels.web import WebChannel
 from opsverify.errors import UsageError
 from opsverify.evidence.signing import Signing
+from opsverify.recorded import Recorded
 from opsverify.redaction import MASK, Redactor
 from opsverify.transcript import Transcript
 from opsverify.waivers import Waivers
@@ -118,7 +119,7 @@ class Run:
         for spelling in self.signing.spellings:
             self.redactor.add(spelling, "evidence.key")
         part = f".{self.worker}.part" if self.worker else ""
-        self.transcript = Transcript(
+        self.transcript: Transcript = Transcript(
             self.directory / f"transcript{part}.jsonl",
             self.redactor,
             f"{self.worker}-" if self.worker else "",
@@ -233,7 +234,8 @@ class Run:
         return partial(self.channel("host", spec.via).channel.forward, spec.address)
 
     def _secret(self, key: str) -> str:
-        return self.loaded.secrets[key].get_secret_value()
+        # A replay has none, and no need of any.
+        return "" if isinstance(self.transcript, Recorded) else self.loaded.secrets[key].get_secret_value()
 
     def fact(self, probe: Callable[..., Any], *arguments: Any) -> Fact:
         """What ``probe(*arguments)`` found, or why it could not; asked once per run however many checks need it."""

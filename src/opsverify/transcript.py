@@ -1,8 +1,8 @@
 """The transcript: every question asked of a live system and its answer, redacted before it is written.
 
 One JSON object a line: ``id``, ``at`` (UTC), ``check`` (node id), ``channel``, ``target``, ``account``,
-``question``, ``answer`` or ``failure``, ``duration_s``; ``redacted`` where something was masked, with the count of it.
-From it a reader can re-perform every verdict.
+``question``, ``answer`` or ``failure`` with its type (``error``), ``duration_s``; ``redacted`` where something was
+masked, with the count of it. From it a reader can re-perform every verdict, and ``opsverify replay`` does.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Transcript:
         duration_s: float,
         answer: Any = None,
         failure: str | None = None,
+        error: type[Exception] | None = None,
     ) -> str:
         """Write one exchange down and return its id."""
         with self._lock:
@@ -55,6 +56,7 @@ class Transcript:
             "question": self.redactor.value(question, masked),
             "answer": self.redactor.value(answer, masked),
             "failure": failure if failure is None else self.redactor.text(failure, masked),
+            "error": error and error.__name__,
             "duration_s": round(duration_s, 4),
         }
         if masked:

@@ -206,6 +206,6 @@ def snapshot() -> dict[str, str]:
 def test_secrets_reach_no_file(verify: Verify) -> None:
     outcome = verify()
     secrets = [path.read_text().strip() for path in (ROOT / "lab/.state/secrets").iterdir()]
-    for path in Path(outcome.directory).iterdir():
+    for path in (each for each in outcome.directory.rglob("*") if each.is_file()):
         text = path.read_text(encoding="utf-8")
         assert not any(secret in text for secret in secrets), path.name

@@ -209,6 +209,7 @@ class Machine:
     """A host with these files in /var/log (size, hours old, lines) and this journal."""
 
     name = "there"
+    channel = SimpleNamespace(runner=SimpleNamespace(pause=lambda _: None))
 
     def __init__(self, journal: tuple[int, str, str] = (127, "", ""), **files: tuple[float, str]) -> None:
         self.files = {f"/var/log/{name.replace('_', '.')}": entry for name, entry in files.items()}

@@ -84,7 +84,7 @@ def test_a_check_with_nothing_but_testinfras_host_is_guarded_and_recorded(everyt
 def test_a_secret_is_in_no_file_of_the_run(everything: Outcome) -> None:
     assert everything.directory is not None
     written = [path for path in everything.directory.rglob("*") if path.is_file()]
-    assert {path.name for path in written} == {
+    assert {str(path.relative_to(everything.directory)) for path in written} == {
         "results.json",
         "transcript.jsonl",
         "report.html",
@@ -97,6 +97,7 @@ def test_a_secret_is_in_no_file_of_the_run(everything: Outcome) -> None:
         "SHA256SUMS",
         "PREV",
         "seal.json",
+        *(f"inputs/{name}" for name in ("run.json", "profile.json", "profile.toml", "catalogue.json")),
     }
     for path in written:
         assert SECRET.encode() not in path.read_bytes(), path.name

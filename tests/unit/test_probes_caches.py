@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import cast
@@ -65,9 +66,12 @@ def test_a_figure_that_is_not_there_is_an_error() -> None:
         number(parse_info("# Memory\nused_memory:1"), "maxmemory")
 
 
+RUNNER = SimpleNamespace(seconds=time.monotonic, pause=time.sleep)
+
+
 def cache(text: str) -> CacheChannel:
     """A cache that answers every question with this text."""
-    return cast(CacheChannel, SimpleNamespace(target="redis", ask=lambda *_: text))
+    return cast(CacheChannel, SimpleNamespace(target="redis", ask=lambda *_: text, runner=RUNNER))
 
 
 INFO = "used_memory:1\nmaxmemory:4\nmem_fragmentation_ratio:1.5\nmaxmemory_policy:allkeys-lru\n"

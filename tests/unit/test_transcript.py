@@ -38,6 +38,7 @@ def test_an_exchange_says_who_asked_whom_what_and_when(transcript: Transcript) -
             "question": "true",
             "answer": {"exit_status": 0},
             "failure": None,
+            "error": None,
             "duration_s": 0.1235,
         }
     ]

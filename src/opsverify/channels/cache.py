@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from opsverify import targets
 from opsverify.channels.base import Channel, Dial, via
+from opsverify.channels.coding import VALUES, key
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
 
@@ -36,6 +37,8 @@ SECRET_PARAMETERS = (
     "tls-key-file-pass",
     "tls-client-key-file-pass",
 )
+
+SECONDS = key("seconds")
 
 
 class CacheChannel(Channel):
@@ -75,7 +78,7 @@ class CacheChannel(Channel):
             UnansweredError: the server answered with an error, or not in time.
         """
         self._guard(command)
-        return self.exchange(" ".join(command), lambda: self._send(command), lambda answer: answer)
+        return self.exchange(" ".join(command), lambda: self._send(command), VALUES)
 
     def roundtrip(self) -> float:
         """Ask PING and return the seconds from the question to its answer.
@@ -88,12 +91,12 @@ class CacheChannel(Channel):
         def send() -> float:
             begun = time.monotonic()
             answer = self._send(("PING",))
-            seconds = time.monotonic() - begun
+            seconds = round(time.monotonic() - begun, 6)
             if answer != "PONG":
                 raise UnansweredError(f"cache {self.target}: PING was answered {str(answer)[:100]!r}")
             return seconds
 
-        return self.exchange("PING", send, lambda seconds: {"seconds": round(seconds, 6)})
+        return float(self.exchange("PING", send, SECONDS))
 
     def _guard(self, command: tuple[str, ...]) -> None:
         words = tuple(word.upper() for word in command)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from opsverify.channels.base import LONGEST_ANSWER, Channel
+from opsverify.channels.coding import Coding, key
 from opsverify.documents import Documents, Folder, Which
 from opsverify.errors import RefusedError, UnansweredError, UsageError
 from opsverify.transcript import Transcript
@@ -57,7 +57,7 @@ class DocumentChannel(Channel):
             except UsageError as error:
                 raise UnansweredError(str(error)) from None
 
-        names: list[str] = self.exchange({"list": shown}, send, lambda found: {"files": found})
+        names: list[str] = self.exchange({"list": shown}, send, key("files"))
         path = self.documents.path(folder)
         return {f"{shown}/{name}": self._read(path / name, f"{shown}/{name}") or "" for name in names}
 
@@ -86,15 +86,14 @@ class DocumentChannel(Channel):
         return self._read(self._inside(artefact, {"read": artefact}), artefact)
 
     def _read(self, path: Path, name: str) -> str | None:
-        def send() -> tuple[bytes, str] | None:
+        def send() -> str | None:
             content = content_of(path, name)
             try:
-                return None if content is None else (content, content.decode("utf-8"))
+                return None if content is None else content.decode("utf-8")
             except UnicodeDecodeError:
                 raise UnansweredError(f"{name}: cannot be read: it is no UTF-8") from None
 
-        answer = self.exchange({"read": name}, send, _shown)
-        return answer[1] if answer else None
+        return self.exchange({"read": name}, send, TEXT)
 
     def _inside(self, artefact: str, question: dict[str, str]) -> Path:
         try:
@@ -116,7 +115,7 @@ class DocumentChannel(Channel):
             content = content_of(path, artefact)
             return None if content is None else hashlib.sha256(content).hexdigest()
 
-        digest: str | None = self.exchange(question, send, lambda found: {"sha256": found})
+        digest: str | None = self.exchange(question, send, key("sha256"))
         return digest
 
 
@@ -153,8 +152,9 @@ def content_of(path: Path, name: str) -> bytes | None:
     return content
 
 
-def _shown(answer: tuple[bytes, str] | None) -> dict[str, Any]:
-    if answer is None:
-        return {"sha256": None, "text": None}  # there is no such file, which is an answer
-    content, text = answer
-    return {"sha256": hashlib.sha256(content).hexdigest(), "text": text}
+def _written(text: str | None) -> dict[str, str | None]:
+    """With the digest of the file, whose bytes are those of its text; no file is an answer too."""
+    return {"sha256": None if text is None else hashlib.sha256(text.encode()).hexdigest(), "text": text}
+
+
+TEXT: Coding[str | None] = Coding(_written, lambda written: written["text"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from opsverify import past_runs
 from opsverify.channels.base import Channel
+from opsverify.channels.coding import Coding
 from opsverify.channels.document import content_of
 from opsverify.errors import UnansweredError
 from opsverify.past_runs import History, PastRun
@@ -47,7 +48,7 @@ class HistoryChannel(Channel):
             UnansweredError: the folder of the runs cannot be read.
         """
         if self._read is None:
-            self._read = self.exchange({"runs of": self.target, "days": DAYS}, self._all, _shown)
+            self._read = self.exchange({"runs of": self.target, "days": DAYS}, self._all, HISTORY)
         return self._read
 
     def _all(self) -> History:
@@ -92,7 +93,7 @@ class HistoryChannel(Channel):
                 continue
 
 
-def _shown(found: History) -> dict[str, Any]:
+def _written(found: History) -> dict[str, Any]:
     return {
         "runs": [
             {
@@ -108,3 +109,17 @@ def _shown(found: History) -> dict[str, Any]:
         "damaged": list(found.damaged),
         "left out": found.left_out,
     }
+
+
+def _read_again(written: dict[str, Any]) -> History:
+    return History(tuple(map(_run, written["runs"])), tuple(written["damaged"]), written["left out"])
+
+
+def _run(written: dict[str, Any]) -> PastRun:
+    numbers: dict[tuple[str, str], dict[str, float]] = {}
+    for requirement, target, name, value in written["numbers"]:
+        numbers.setdefault((requirement, target), {})[name] = value
+    return PastRun(written["started"], numbers)
+
+
+HISTORY = Coding(_written, _read_again)

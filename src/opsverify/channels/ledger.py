@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from opsverify import ledger
 from opsverify.channels.base import Channel
+from opsverify.channels.coding import Coding, key
 from opsverify.channels.document import content_of
 from opsverify.errors import UnansweredError
 from opsverify.ledger import Ledger, Verdict
@@ -35,13 +38,13 @@ class LedgerChannel(Channel):
         self._read: Ledger | None = None
 
     def earlier(self) -> Ledger:
-        """What runs before this one wrote down; nothing when there is no ledger.
+        """What runs before this one wrote down of the store; nothing when there is no ledger.
 
         Raises:
             UnansweredError: it exists but cannot be read.
         """
         if self._read is None:  # once: what this run writes is no earlier run's
-            self._read = self.exchange({"read": self.file.name}, self._parsed, self._shown)
+            self._read = self.exchange({"read": self.file.name}, self._parsed, of_store(self.target))
         return self._read
 
     def keep(self, verdicts: Sequence[Verdict], present: Collection[str]) -> None:
@@ -52,16 +55,12 @@ class LedgerChannel(Channel):
         """
         self.earlier()
         question = {"write": self.file.name, "verdicts": [each.model_dump(mode="json") for each in verdicts]}
-        self.exchange(question, lambda: self._merge(verdicts, present), lambda count: {"verdicts": count})
+        self.exchange(question, lambda: self._merge(verdicts, present), key("verdicts"))
 
     def _parsed(self) -> Ledger:
         content = content_of(self.file, self.file.name)
         # A byte that is no UTF-8 makes its own line malformed, and no other.
         return ledger.parse((content or b"").decode("utf-8", "backslashreplace"))
-
-    def _shown(self, answer: Ledger) -> dict[str, object]:
-        mine = answer.of(self.target).values()
-        return {"malformed": list(answer.malformed), "verdicts": [each.model_dump(mode="json") for each in mine]}
 
     def _merge(self, verdicts: Sequence[Verdict], present: Collection[str]) -> int:
         with self._locked():
@@ -93,3 +92,17 @@ class LedgerChannel(Channel):
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def of_store(store: str) -> Coding[Ledger]:
+    """A ledger, as far as it is about one store."""
+
+    def encode(found: Ledger) -> dict[str, object]:
+        mine = found.of(store).values()
+        return {"malformed": list(found.malformed), "verdicts": [each.model_dump(mode="json") for each in mine]}
+
+    def decode(written: dict[str, Any]) -> Ledger:
+        verdicts = [Verdict.model_validate_json(json.dumps(each)) for each in written["verdicts"]]
+        return Ledger({(each.store, each.path): each for each in verdicts}, tuple(written["malformed"]))
+
+    return Coding(encode, decode)

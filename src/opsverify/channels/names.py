@@ -8,11 +8,15 @@ import dns.rdatatype
 import dns.resolver
 
 from opsverify.channels.base import Channel
+from opsverify.channels.coding import Coding
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.targets import Program
 from opsverify.transcript import Transcript
 
 TIMEOUT_S = 5.0
+EXCHANGERS: Coding[tuple[str, ...]] = Coding(
+    lambda found: {"exchangers": list(found)}, lambda written: tuple(written["exchangers"])
+)
 
 
 class NamesChannel(Channel):
@@ -35,7 +39,7 @@ class NamesChannel(Channel):
             UnansweredError: it answered that it will not or cannot tell.
         """
         question = f"{domain} MX"
-        return self.exchange(question, lambda: self._ask(domain), lambda found: {"exchangers": list(found)})
+        return self.exchange(question, lambda: self._ask(domain), EXCHANGERS)
 
     def _ask(self, domain: str) -> tuple[str, ...]:
         try:

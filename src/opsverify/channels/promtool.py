@@ -18,6 +18,7 @@ from typing import Any
 
 from opsverify import targets
 from opsverify.channels.base import Channel
+from opsverify.channels.coding import SAME, key
 from opsverify.channels.places import CLIENT, SPOKEN, local_engine
 from opsverify.errors import UnansweredError
 from opsverify.transcript import Transcript
@@ -52,6 +53,9 @@ class PromtoolChannel(Channel):
     @property
     def here(self) -> bool:
         """Whether there is a promtool: one that the profile names, or one in PATH."""
+        return bool(self.exchange("is there a promtool", self._is_here, SAME))
+
+    def _is_here(self) -> bool:
         return self._tool is not None or shutil.which("promtool") is not None
 
     def test(self, files: Mapping[str, str], tests: str) -> str:
@@ -61,9 +65,7 @@ class PromtoolChannel(Channel):
             UnansweredError: it cannot be run, or does not end in time.
         """
         run = self._in_container if self._tool is not None and self._tool.image else self._on_runner
-        return self.exchange(
-            {"test": tests, "files": dict(files)}, lambda: run(files, tests), lambda said: {"said": said}
-        )
+        return str(self.exchange({"test": tests, "files": dict(files)}, lambda: run(files, tests), key("said")))
 
     def _on_runner(self, files: Mapping[str, str], tests: str) -> str:
         program = (self._tool and self._tool.bin) or shutil.which("promtool") or "promtool"

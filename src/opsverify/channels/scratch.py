@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple, Self, TypeVar
 
 from opsverify import stores
 from opsverify.channels.base import LONGEST_ANSWER, Channel
+from opsverify.channels.coding import Coding
 from opsverify.channels.places import START_S, Place, in_container, on_runner
 from opsverify.ending import ENDING
 from opsverify.errors import UnansweredError
@@ -75,7 +76,7 @@ class Scratch(Channel):
         """
         try:
             with _uninterrupted():
-                self.exchange("a place to restore to", self._make, lambda found: found.name)
+                self.exchange("a place to restore to", self._make, Coding(lambda found: found.name))
         except BaseException:
             self.close()
             raise
@@ -130,7 +131,7 @@ class Scratch(Channel):
                 said = _tail(err).decode(errors="backslashreplace")
                 return Answer(process.returncode, _tail(out), _without_rows(program, said))
 
-        return self.exchange(self._question(program, arguments, shown), send, _shown)
+        return self.exchange(self._question(program, arguments, shown), send, Coding(_shown))
 
     def read(self, program: str, *arguments: str, by: Callable[[Iterator[bytes]], R]) -> R:
         """Run a program and give the lines of its output, however many, to ``by``; returns what that returns.
@@ -150,7 +151,7 @@ class Scratch(Channel):
                     raise ProgramFailedError(f"{program} ended with status {answer.status} and said: {answer.words}")
             return found
 
-        return self.exchange(self._question(program, arguments, ""), send, lambda found: repr(found)[:SHOWN])
+        return self.exchange(self._question(program, arguments, ""), send, Coding(lambda found: repr(found)[:SHOWN]))
 
     def free(self) -> int:
         """The bytes that the place has left."""

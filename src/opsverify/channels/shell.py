@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from contextvars import ContextVar
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from testinfra.host import Host as TestinfraHost
 
 from opsverify import targets
 from opsverify.channels.base import LONGEST_ANSWER, Channel
+from opsverify.channels.coding import Coding, key, spell, unspell
 from opsverify.channels.guard import NotAllowedError, admit
 from opsverify.errors import CarrierError, UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
@@ -66,10 +68,15 @@ class ShellChannel(Channel):
             str, tuple[str, int]
         ] = {}  # by address: the shared connection that carries it, and the port
         self._control = tempfile.TemporaryDirectory(prefix="opsv-") if scheme == "ssh" else None
-        self._transport = self._make_transport(host, root)
+        self._host, self._root = host, root
 
-    def _make_transport(self, host: targets.Host, root: Path) -> BaseBackend:
-        """Testinfra's own backend for this connection, with a bound on every process that it starts."""
+    @cached_property
+    def _transport(self) -> BaseBackend:
+        """Testinfra's own backend for this connection, with a bound on every process that it starts.
+
+        Made by the first question, so that a replay, which asks none, needs neither ssh nor inventory.
+        """
+        host, root = self._host, self._root
         options: dict[str, Any] = {}
         if self._control is not None:
             extra = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR"]
@@ -146,7 +153,7 @@ class ShellChannel(Channel):
             sent = admit(question)
         except NotAllowedError as error:
             raise self.refuse(question, str(error)) from None
-        return self.exchange(sent, lambda: self._send(sent, timeout_s or self.timeout_s), _shown)
+        return self.exchange(sent, lambda: self._send(sent, timeout_s or self.timeout_s), RESULT)
 
     def download(self, question: str, to: Path, most: int, timeout_s: float) -> str:
         """Ask a command whose output is a file's content, write that to ``to`` and return its SHA-256.
@@ -184,7 +191,7 @@ class ShellChannel(Channel):
             finally:
                 SINK.reset(token)
 
-        return self.exchange(sent, send, lambda found: {"bytes": found[0], "sha256": found[1]})[1]
+        return self.exchange(sent, send, Coding(lambda found: {"bytes": found[0], "sha256": found[1]}))[1]
 
     def _send(self, command: str, timeout_s: float) -> Result:
         bound = BOUND.set(timeout_s)
@@ -227,7 +234,7 @@ class ShellChannel(Channel):
         kept = self._forwards.get(address)
         if kept is not None and kept[0] and kept[0] == self._shared_connection():
             return LOOPBACK, kept[1]
-        port = self.exchange(f"forward {address}", lambda: self._forward(address), lambda found: {"local_port": found})
+        port = self.exchange(f"forward {address}", lambda: self._forward(address), key("local_port"))
         return LOOPBACK, port
 
     def _forward(self, address: str) -> int:
@@ -302,9 +309,16 @@ def _wait(process: subprocess.Popen[bytes], seconds: float, sink: tuple[Path, in
             return
 
 
-def _shown(result: Result) -> dict[str, Any]:
+def _written(result: Result) -> dict[str, Any]:
     status, stdout, stderr = result
-    return {"exit_status": status, "stdout": _text(stdout), "stderr": _text(stderr)}
+    return {"exit_status": status, "stdout": spell(stdout), "stderr": spell(stderr)}
+
+
+def _read_again(written: dict[str, Any]) -> Result:
+    return written["exit_status"], unspell(written["stdout"]), unspell(written["stderr"])
+
+
+RESULT = Coding(_written, _read_again)
 
 
 def _text(data: bytes) -> str:

@@ -19,10 +19,12 @@ from psycopg.rows import dict_row
 
 from opsverify import __version__, targets
 from opsverify.channels.base import Channel, Dial, via
+from opsverify.channels.coding import ROWS, SAME, key
 from opsverify.errors import RefusedError, UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
 
 Row = dict[str, Any]
+SECONDS = key("seconds")
 
 FUNCTIONS = frozenset(
     """
@@ -129,7 +131,7 @@ class SqlChannel(Channel):
 
         latched, self._unreachable = self._unreachable, None
         try:
-            return self.exchange("ping", send, str)
+            return str(self.exchange("ping", send, SAME))
         finally:
             self._unreachable = latched
 
@@ -143,9 +145,9 @@ class SqlChannel(Channel):
                     connection.execute("SELECT 1")
             except psycopg.Error as error:
                 raise UnansweredError(f"database {self.target}: SELECT 1 failed: {_first_line(error)}") from None
-            return time.monotonic() - begun
+            return round(time.monotonic() - begun, 6)
 
-        return self.exchange("login and SELECT 1", send, lambda seconds: {"seconds": round(seconds, 4)})
+        return float(self.exchange("login and SELECT 1", send, SECONDS))
 
     def roundtrip(self) -> float:
         """Ask ``SELECT 1`` in the open session, and return the seconds from this question alone to its answer.
@@ -159,11 +161,11 @@ class SqlChannel(Channel):
                 with self._session().transaction(force_rollback=True), self._session().cursor() as cursor:
                     begun = time.monotonic()
                     cursor.execute("SELECT 1").fetchall()
-                    return time.monotonic() - begun
+                    return round(time.monotonic() - begun, 6)
             except psycopg.Error as error:
                 raise UnansweredError(f"database {self.target}: SELECT 1 failed: {_first_line(error)}") from None
 
-        return self.exchange("SELECT 1", send, lambda seconds: {"seconds": round(seconds, 6)})
+        return float(self.exchange("SELECT 1", send, SECONDS))
 
     def ask(self, query: Query) -> list[Row]:
         """Ask one query and return its rows.
@@ -173,7 +175,7 @@ class SqlChannel(Channel):
             UnansweredError: the server refused or broke off the query.
             RefusedError: the account may do more than read.
         """
-        return self.exchange(query.text.strip(), lambda: self._send(query.text), lambda rows: rows)
+        return self.exchange(query.text.strip(), lambda: self._send(query.text), ROWS)
 
     def _send(self, text: str) -> list[Row]:
         try:

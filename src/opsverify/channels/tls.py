@@ -8,13 +8,13 @@ import ssl
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 
 from opsverify import targets
 from opsverify.channels import tls_scan
 from opsverify.channels.base import Channel
+from opsverify.channels.coding import SAME, Coding
 from opsverify.errors import UnansweredError, UnreachableError
 from opsverify.transcript import Transcript
 
@@ -47,9 +47,8 @@ class TlsChannel(Channel):
         Raises:
             UnreachableError: nobody answers there, or what answers speaks no TLS.
         """
-        context = _unverified()
         question = f"handshake with {self.spec.connect} as {self.spec.server_name}, unverified"
-        return self.exchange(question, lambda: self._shake(context), _shown)
+        return self.exchange(question, lambda: self._shake(_unverified()), HANDSHAKE)
 
     def handshakes(self) -> tuple[Handshake, ...]:
         """Shake hands as `handshake` does, then for each of `KEYS`; of those, one for each certificate that is served.
@@ -62,9 +61,8 @@ class TlsChannel(Channel):
         first = self.handshake()
         found = {first.leaf: first}
         for kind in KEYS:
-            context = _unverified(kind)
             question = f"handshake with {self.spec.connect} as {self.spec.server_name}, {kind}, unverified"
-            shaken = self.exchange(question, partial(self._shake_if_offered, context), _shown)
+            shaken = self.exchange(question, partial(self._shake_if_offered, kind), IF_OFFERED)
             if shaken is not None:
                 found.setdefault(shaken.leaf, shaken)
         return tuple(found.values())
@@ -82,11 +80,10 @@ class TlsChannel(Channel):
             UnansweredError: the profile's CA cannot be read.
         """
         for kind in ("", *KEYS):
-            context = self._verifying(kind)
             question = (
                 f"handshake with {self.spec.connect} as {self.spec.server_name}, {kind}{', ' * bool(kind)}verified"
             )
-            why_not: str = self.exchange(question, partial(self._verdict, context, kind), lambda why: why or "verified")
+            why_not: str = self.exchange(question, partial(self._verdict, kind), VERDICT)
             if why_not:
                 return why_not
         return ""
@@ -97,9 +94,7 @@ class TlsChannel(Channel):
         Raises:
             UnansweredError: not all of it could be told in time.
         """
-        scanned: tls_scan.Scan = self.exchange(
-            tls_scan.question(self.spec), lambda: tls_scan.scan(self.spec), lambda found: found
-        )
+        scanned: tls_scan.Scan = self.exchange(tls_scan.question(self.spec), lambda: tls_scan.scan(self.spec), SAME)
         return scanned
 
     def _verifying(self, kind: str) -> ssl.SSLContext:
@@ -111,7 +106,8 @@ class TlsChannel(Channel):
         context.verify_flags &= ~(ssl.VERIFY_X509_STRICT | getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0))
         return _only(context, kind)
 
-    def _verdict(self, context: ssl.SSLContext, kind: str) -> str:
+    def _verdict(self, kind: str) -> str:
+        context = self._verifying(kind)
         try:
             self._connect(context)
         except ssl.SSLCertVerificationError as error:
@@ -127,9 +123,9 @@ class TlsChannel(Channel):
         except REFUSED as error:
             raise self._no_handshake(error) from None
 
-    def _shake_if_offered(self, context: ssl.SSLContext) -> Handshake | None:
+    def _shake_if_offered(self, kind: str) -> Handshake | None:
         try:
-            return self._connect(context)
+            return self._connect(_unverified(kind))
         except REFUSED:
             return None
 
@@ -171,9 +167,7 @@ def _only(context: ssl.SSLContext, kind: str) -> ssl.SSLContext:
     return context
 
 
-def _shown(handshake: Handshake | None) -> Any:
-    if handshake is None:
-        return "not offered"
+def _written(handshake: Handshake) -> dict[str, str]:
     try:
         leaf = x509.load_der_x509_certificate(handshake.leaf)
     except ValueError as error:
@@ -185,3 +179,19 @@ def _shown(handshake: Handshake | None) -> Any:
         "leaf_not_after": leaf.not_valid_after_utc.isoformat(),
         "leaf_der_hex": handshake.leaf.hex(),
     }
+
+
+def _read_again(written: dict[str, str]) -> Handshake:
+    return Handshake(written["protocol"], written["cipher"], bytes.fromhex(written["leaf_der_hex"]))
+
+
+NOT_OFFERED, VERIFIED = "not offered", "verified"
+HANDSHAKE = Coding(_written, _read_again)
+IF_OFFERED: Coding[Handshake | None] = Coding(
+    lambda found: NOT_OFFERED if found is None else _written(found),
+    lambda written: None if written == NOT_OFFERED else _read_again(written),
+)
+VERDICT: Coding[str] = Coding(
+    lambda why_not: {"refused": why_not} if why_not else VERIFIED,
+    lambda written: "" if written == VERIFIED else written["refused"],
+)

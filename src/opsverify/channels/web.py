@@ -23,6 +23,7 @@ from requests.adapters import HTTPAdapter
 
 from opsverify import __version__, targets
 from opsverify.channels.base import LONGEST_ANSWER, Channel
+from opsverify.channels.coding import Coding
 from opsverify.errors import UnansweredError, UnreachableError, UsageError
 from opsverify.transcript import Transcript
 
@@ -155,7 +156,7 @@ class WebChannel(Channel):
         question = {"GET": f"{self._name}{path}", **({"params": params} if params else {})}
         if DENIED.search(_as_read(path)) or not path.startswith("/"):
             raise self.refuse(question, "the path is not on the read-only list")
-        return self.exchange(question, lambda: self._send(path, params, headers), _shown)
+        return self.exchange(question, lambda: self._send(path, params, headers), ANSWER)
 
     def upgrade(self) -> Answer:
         """Ask for a WebSocket handshake (RFC 6455, section 4.1) and return the answer to it."""
@@ -180,7 +181,8 @@ class WebChannel(Channel):
                 self._timed_out = False
                 body = b"" if answer.status_code == requests.codes.switching_protocols else self._read(answer, begun)
                 names = {name.lower(): value for name, value in answer.headers.items()}
-                return Answer(answer.status_code, names, body.decode("utf-8", "replace"), time.monotonic() - begun)
+                seconds = round(time.monotonic() - begun, 6)
+                return Answer(answer.status_code, names, body.decode("utf-8", "replace"), seconds)
         except requests.ReadTimeout:
             # One slow question is no proof that the server is down, but a second one in a row is not waited for again.
             why = f"GET {path}: no answer within {self.timeout_s:g} s"
@@ -209,13 +211,15 @@ class WebChannel(Channel):
         self._session.close()
 
 
-def _shown(answer: Answer) -> dict[str, Any]:
-    return {
-        "status": answer.status,
-        "headers": answer.headers,
-        "body": answer.text,
-        "seconds": round(answer.seconds, 4),
-    }
+def _written(answer: Answer) -> dict[str, Any]:
+    return {"status": answer.status, "headers": answer.headers, "body": answer.text, "seconds": answer.seconds}
+
+
+def _read_again(written: dict[str, Any]) -> Answer:
+    return Answer(written["status"], written["headers"], written["body"], written["seconds"])
+
+
+ANSWER = Coding(_written, _read_again)
 
 
 def _reason(error: Exception) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from dataclasses import dataclass
 
 from opsverify import __version__
@@ -55,17 +53,17 @@ def own_request(api: WebChannel, host: Host, containers: tuple[str, ...]) -> Own
     Raises:
         UnansweredError: the request was not answered, or a log cannot be read.
     """
-    name = f"opsverify/{__version__} ({secrets.token_hex(8)})"
+    name = f"opsverify/{__version__} ({api.runner.name()})"
     answer = api.get(PATH, headers={"User-Agent": name})
-    begun = time.monotonic()
+    begun = api.runner.seconds()
     lines: list[str] = []
     for wait in WAITS:
-        time.sleep(wait)
+        api.runner.pause(wait)
         lines = [line for each in containers for line in docker.said(host, each, LOG_LINES)]
         if any(name in line for line in lines):
             break
     mine = tuple(line for line in lines if name in line)
-    return OwnRequest(PATH, name, answer.status, mine, len(lines), time.monotonic() - begun)
+    return OwnRequest(PATH, name, answer.status, mine, len(lines), api.runner.seconds() - begun)
 
 
 def connection_logging(database: SqlChannel) -> ConnectionLogging:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import shlex
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,12 +54,12 @@ def memory(cache: CacheChannel) -> CacheMemory:
     """Memory and, where the cache is anywhere near full, how fast it evicts."""
     with about(f"cache {cache.target}"):
         first = parse_info(cache.ask("INFO"))
-        begun = time.monotonic()
         rate = 0.0
         if number(first, "maxmemory") and number(first, "used_memory") > CLOSE_TO_FULL * number(first, "maxmemory"):
-            time.sleep(SAMPLE_SECONDS)
+            begun = cache.runner.seconds()
+            cache.runner.pause(SAMPLE_SECONDS)
             second = parse_info(cache.ask("INFO", "stats"))
-            rate = (number(second, "evicted_keys") - number(first, "evicted_keys")) / (time.monotonic() - begun)
+            rate = (number(second, "evicted_keys") - number(first, "evicted_keys")) / (cache.runner.seconds() - begun)
         return CacheMemory(
             used=int(number(first, "used_memory")),
             most=int(number(first, "maxmemory")),

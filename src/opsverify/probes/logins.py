@@ -7,7 +7,6 @@ lines that are read here.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,7 +103,7 @@ def command_logged(host: Host, log: str) -> bool:
         for _ in range(POLLS):
             if any(each.at >= begun and _is_ours(each, account) for each in read_commands(host, log)):
                 return True
-            time.sleep(PAUSE)
+            host.channel.runner.pause(PAUSE)
         return False
 
 

@@ -1,0 +1,117 @@
+"""The pytest side of ``opsverify replay``: the same checks, on what a run left behind, asking nobody."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsverify import inputs
+from opsverify.errors import RefusedError, UsageError
+from opsverify.recorded import NOT_RECORDED, Recorded, order
+from opsverify.run import Run, Subject
+
+# What would reach somebody: events that Python tells of before it happens.
+FORBIDDEN = frozenset(
+    """
+    socket.connect socket.bind socket.sendto socket.sendmsg socket.getaddrinfo socket.gethostbyname
+    socket.gethostbyaddr subprocess.Popen os.system os.exec os.posix_spawn os.spawn os.fork os.forkpty pty.spawn
+    """.split()  # noqa: SIM905
+)
+
+Entry = dict[str, Any]
+
+
+def options(group: pytest.OptionGroup) -> None:
+    """Options that ``opsverify replay`` sets; they stand in nobody's help."""
+    for name in ("--replay", "--replay-to", "--replay-limits"):
+        group.addoption(name, default=None, help=f"{name}: set by opsverify replay")
+
+
+def begin(config: pytest.Config) -> Run | None:
+    """The run that is to be replayed, with the plugin that does so; None where there is none.
+
+    Raises:
+        UsageError: the run cannot be replayed.
+    """
+    directory, limits = config.getoption("replay"), config.getoption("replay_limits")
+    if directory is None:
+        return None
+    if config.getoption("replay_to") is None:
+        raise UsageError("--replay is set by opsverify replay: use that")
+    run = inputs.again(Path(directory), Path(limits) if limits else None)
+    performed = performed_in(inputs.results(Path(directory)))
+    config.pluginmanager.register(Replaying(run, performed, Path(config.getoption("replay_to"))), "opsverify-replaying")
+    return run
+
+
+def performed_in(results: dict[str, Any]) -> dict[str, Entry]:
+    """The entries of the checks that the run did perform, by subject: what was left out, or lost, has no node id."""
+    return {f"{each['requirement']}-{each['target']}": each for each in results["checks"] if each["check"]}
+
+
+class Replaying:
+    """Runs the checks that the run performed, in its order, each with the answers of its own process."""
+
+    def __init__(self, run: Run, performed: dict[str, Entry], to: Path) -> None:
+        self.run = run
+        self.performed = performed
+        self.to = to
+        self.entries: dict[str, Entry] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep what the run performed, in the order in which it was asked: a fact belongs to who asked for it first.
+
+        A check that asked nothing of its own comes after those that did: what it goes by was there before it.
+        """
+        assert isinstance(self.run.transcript, Recorded)
+        asked = order(self.run.transcript.exchanges)
+        places = {}
+        for item in items:
+            entry = self.performed.get(_subject(item))
+            if entry is not None:
+                places[item] = (entry.get("worker", ""), asked.get(entry["check"], len(asked)))
+        items[:] = sorted(places, key=lambda each: places[each])
+        sys.addaudithook(_forbid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Each parallel worker had channels and facts of its own; so have its checks here."""
+        worker = self.performed[_subject(item)].get("worker", "")
+        if worker != self.run.transcript.part:
+            self.run.transcript.part = worker
+            self.run.close()
+            self.run.channels.clear()
+            self.run.facts.clear()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the entry of a check; one that had a question without an answer has not seen all that the run saw."""
+        entry: Entry | None = getattr(report, "opsverify", None)
+        if entry is None:
+            return
+        if NOT_RECORDED in entry["exchanges"] and entry["state"] != "error":
+            why = "the transcript lacks an answer that it needs"
+            entry["state"] = entry["result"] = "error"
+            entry["message"] = f"{why}; without it: {entry['message']}" if entry["message"] else why
+        self.entries[f"{entry['requirement']}-{entry['target']}"] = entry
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Write down what came of it; nothing where pytest itself went wrong."""
+        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+            return
+        self.to.write_text(json.dumps(list(self.entries.values()), ensure_ascii=False, allow_nan=False), "utf-8")
+
+
+def _subject(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("subject") if callspec else None
+    return str(found) if isinstance(found, Subject) else ""
+
+
+def _forbid(event: str, _: tuple[Any, ...]) -> None:
+    if event in FORBIDDEN:
+        raise RefusedError(f"a replay asks no system and starts no program ({event})")
