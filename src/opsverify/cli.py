@@ -1,8 +1,8 @@
 """The command ``opsverify``: a thin dispatcher; the work is done in a module of each subcommand.
 
 Exit status: 0 in order, 1 something is due, a drill failed, a run is not as it was sealed or a replay differs, 64 wrong
-usage or configuration (one line on stderr), 69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C or
-another signal to end. A gate has its own: 0 GO or WARN, 10 NO-GO, 20 INCONCLUSIVE, beside 64, 70 and 130.
+usage or configuration (one line on stderr), 69 a system gave no answer, 70 an internal error, 130 broken off by Ctrl-C
+or another signal to end. A gate has its own: 0 GO or WARN, 10 NO-GO, 20 INCONCLUSIVE, beside 64, 70 and 130.
 """
 
 from __future__ import annotations
