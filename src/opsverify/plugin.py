@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -199,10 +200,18 @@ EXCHANGES = pytest.StashKey[int]()
 
 
 def pytest_assertion_pass(item: pytest.Item, orig: str, expl: str) -> None:
-    """A plain assertion that holds is an observation too."""
+    """A plain assertion of a check that holds is an observation too. Libraries assert as well, which shows nothing."""
     recorder = item.stash.get(RECORDER, None)
-    if recorder is not None and subject_of(item) is not None:
+    if recorder is not None and subject_of(item) is not None and _asserted_in(item.config.rootpath / "checks"):
         recorder.observe([Observation(orig, expl, "it holds", True)])
+
+
+def _asserted_in(folder: Path) -> bool:
+    """Whether the assertion that just held stands in a file below ``folder``."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("opsverify", "_pytest", "pluggy"):
+        frame = frame.f_back
+    return Path(frame.f_code.co_filename).is_relative_to(folder)
 
 
 @pytest.hookimpl(wrapper=True)

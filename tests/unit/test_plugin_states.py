@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.unit.small_project import (
     STATES,
     Outcome,
     reconciles,
+    single,
 )
 
 
@@ -51,6 +53,21 @@ def test_a_plain_assertion_is_an_observation(everything: Outcome) -> None:
     assert all(each["met"] for each in found)
     (failed,) = everything.entry("TST-PLAIN-02")["observations"]
     assert not failed["met"]
+
+
+def test_what_a_library_asserts_shows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Compiled anew, or testinfra's own assertions might be left from a project in which nobody is told of them.
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "compiled"))
+    project = single(tmp_path)
+    project.write(
+        "checks/health/test_it.py",
+        "import pytest\n"
+        '@pytest.mark.requirement("TST-PASS-01", "TST-NA-01")\n'
+        "def test_it(host):\n    host.check_output('true')\n    host.run_expect([0], 'true')\n",
+    )
+    entry = project.run().entry("TST-PASS-01")
+    assert (entry["state"], entry["observations"]) == ("error", [])
+    assert "without observing anything" in entry["message"]
 
 
 @pytest.mark.parametrize(
