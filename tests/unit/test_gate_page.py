@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from opsverify.catalogue import load
 from opsverify.gate import dots
-from opsverify.gate.page import GROUPS, HEADINGS, MARKS, bundles, output, page, run_link, side_by_side
+from opsverify.gate.page import GROUPS, MARKS, bundles, output, page, run_link, side_by_side
 from opsverify.gate.story import (
     EXIT_STATUS,
     Baseline,
@@ -37,6 +37,7 @@ from opsverify.gate.story import (
     Verdict,
     Verification,
 )
+from opsverify.pages import HEADINGS
 from opsverify.record import STATES
 from opsverify.summary import UNSEEN
 
