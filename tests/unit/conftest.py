@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
-from opsverify import targets
+from opsverify import cli, targets
 from opsverify.catalogue import Catalogue, load
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.web import WebChannel
@@ -289,3 +289,26 @@ def prometheus(
         return WebChannel(spec, tmp_path, transcript)
 
     return make
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """``command(*arguments)``: what `opsverify` does with the profile ``test`` of the folder it is started in."""
+
+    def run(*arguments: str) -> Said:
+        status = cli.main([*arguments, "--profile", "test"])
+        return Said(status, *capsys.readouterr())
+
+    return run
