@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
-from opsverify import targets
+from opsverify import cli, targets
 from opsverify.catalogue import Catalogue, load
 from opsverify.channels.shell import Host, ShellChannel
 from opsverify.channels.web import WebChannel
@@ -302,3 +302,26 @@ def keys(tmp_path: Path) -> Keys:
 def runs(tmp_path: Path, keys: Keys) -> Runs:
     """A stream in which nothing has run yet."""
     return Runs(tmp_path, keys)
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """``command(*arguments)``: what `opsverify` does with the profile ``test`` of the folder it is started in."""
+
+    def run(*arguments: str) -> Said:
+        status = cli.main([*arguments, "--profile", "test"])
+        return Said(status, *capsys.readouterr())
+
+    return run

@@ -6,8 +6,6 @@ import hashlib
 import os
 import shutil
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from opsverify import catalogue, cli
 from opsverify.attest import needing
 from opsverify.probes import postgres
 from opsverify.probes.postgres import Statement
+from tests.unit.conftest import Command, Said
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -34,18 +33,6 @@ password = { env = "TEST_SECRET" }
 """
 
 
-@dataclass(frozen=True)
-class Said:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a profile in a project; the command is started two folders above."""
@@ -59,15 +46,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cli, "_now", lambda: NOW)
     monkeypatch.delenv("TEST_SECRET", raising=False)
     return found
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    def run(*arguments: str) -> Said:
-        status = cli.main([*arguments, "--profile", "test"])
-        return Said(status, *capsys.readouterr())
-
-    return run
 
 
 ATTEST = {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,23 +11,12 @@ import pytest
 
 from opsverify import cli
 from opsverify.catalogue import Catalogue
+from tests.unit.conftest import Command
 from tests.unit.test_waivers import ENTRY, ROOT
 
 NOW = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
 TODAY = NOW.date()
 PROFILE = 'name = "test"\ndescription = "d"\nhosts = [{ name = "node", connection = "local://" }]\n'
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
 
 
 def entry(requirement: str = "HLT-MEM-01", subject: str = "node", days: int = 60, ticket: str = "OPS-1830") -> str:
@@ -55,15 +42,6 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "_now", lambda: NOW)
     return found
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    def run(*arguments: str) -> Said:
-        status = cli.main([*arguments, "--profile", "test"])
-        return Said(status, *capsys.readouterr())
-
-    return run
 
 
 def words(line: str) -> list[str]:

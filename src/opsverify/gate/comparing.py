@@ -140,11 +140,6 @@ def counted(side: Side | None) -> str:
     return side.state if set(side.samples) <= {side.state} else UNSTABLE
 
 
-def to_ask_again(checks: Mapping[str, Check]) -> list[str]:
-    """The subjects that failed, each time they were asked so far."""
-    return [subject for subject, check in checks.items() if counted(check.side) == "fail"]
-
-
 # ---- before a change
 
 

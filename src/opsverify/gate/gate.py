@@ -24,7 +24,6 @@ from opsverify.gate.baselines import Terms
 from opsverify.gate.instruments import Instruments, Measurement, Say
 from opsverify.gate.keeping import Kept
 from opsverify.gate.page import page
-from opsverify.gate.settings import Gate
 from opsverify.gate.story import Baseline, Compared, Measured, Phase, Reason, Rollback, Settling, Snapshot, Story
 from opsverify.gate.verifying import Suite
 from opsverify.run import Run, new_id
@@ -118,11 +117,6 @@ class Session:
     instruments: Instruments
     voice: Voice
 
-    @property
-    def settings(self) -> Gate:
-        """How the profile wants its gates."""
-        return self.run.profile.gate
-
     # ---- before the change
 
     def before(self) -> Kept:
@@ -132,7 +126,7 @@ class Session:
         if reasons:
             self.voice.say(f"{self.change.id}: its record is not in order, so no system is asked anything")
             return self._keep(reasons)
-        reasons += preconditions.ahead(self.change, self.settings.baseline_hours, now)
+        reasons += preconditions.ahead(self.change, self.instruments.settings.baseline_hours, now)
         found = self.instruments.measure()
         checks = comparing.before(found.checks)
         reasons += [*found.sound(), *comparing.reasons(checks), *_unseen(found)]
@@ -165,7 +159,7 @@ class Session:
         pre = kept.story
         checks = self._compare(pre, found)
         drifted = drift.compared(pre.configuration, found.configuration, self.change.expected)
-        measured = numbers.compare_all(pre.samples, found.latencies.samples, self.settings, self.change.scope)
+        measured = self._measured(pre, found)
         reasons += comparing.reasons(checks)
         reasons += baselines.did_not_happen(self.change, baselines.terms_of(pre), self._terms(found), checks)
         reasons += [*drifted.reasons, *_slower(measured, found)]
@@ -191,6 +185,9 @@ class Session:
         elapsed = dt.datetime.now(dt.UTC) - pre.start
         return comparing.compare(comparing.checks_before(pre.checks), found.checks, self.change, elapsed)
 
+    def _measured(self, pre: Story, found: Measurement) -> list[Measured]:
+        return numbers.compare_all(pre.samples, found.latencies.samples, self.instruments.settings, self.change.scope)
+
     def _baseline(self, earlier: Sequence[Kept], found: Measurement) -> tuple[Kept | None, list[Reason]]:
         """The gate before the change, and what there is to say against it."""
         name = self.run.profile.name
@@ -198,7 +195,7 @@ class Session:
         kept = next((each for each in earlier if each.story is newest), None)
         if newest is None or kept is None:
             return None, [baselines.none_found(self.change.id, name)]
-        return kept, baselines.incomparable(newest, self._terms(found), self.change, self.settings)
+        return kept, baselines.incomparable(newest, self._terms(found), self.change, self.instruments.settings)
 
     # ---- going back
 
@@ -218,7 +215,7 @@ class Session:
             command=hook, exit_status=None, seconds=0, output="", verdict=None, reasons=[], verification=None
         )
         try:
-            bound, redact = self.settings.rollback_seconds, self.run.redactor.text
+            bound, redact = self.instruments.settings.rollback_seconds, self.run.redactor.text
             done = rollback.execute(hook, self.run.root, bound, redact, self.voice.echo)
             done = self._verified_again(done, pre)
         except BaseException as error:
@@ -239,7 +236,7 @@ class Session:
         self.voice.say(f"the rollback {how} after {done.seconds:.1f} s")
         settled = self.instruments.settle()
         found = self.instruments.measure()
-        measured = numbers.compare_all(pre.samples, found.latencies.samples, self.settings, self.change.scope)
+        measured = self._measured(pre, found)
         reasons = [*_unsettled(settled), *found.sound(), *comparing.reasons(self._compare(pre, found))]
         reasons += _slower(measured, found)
         if done.exit_status != 0:

@@ -129,13 +129,13 @@ FAULTS = [
         "plain archive off site",
         lambda: faults.offsite("echo plain | install -m 0644 /dev/stdin secure/keypairs.tar.gz"),
         {"BP-BAK-03-nightly": "fail"},
-        lane="sealed",
+        lane="copies",
     ),
     Fault(
         "private key beside the encrypted archives off site",
         lambda: faults.offsite("ssh-keygen -q -t ed25519 -N '' -f secure/key && chmod 0644 secure/key"),
         {"BP-BAK-03-nightly": "fail"},
-        lane="sealed",
+        lane="copies",
     ),
     Fault(
         "secret key behind an encrypted archive",
@@ -186,6 +186,6 @@ NEAR_MISSES = [
         "archives off site in folders of their years",
         lambda: faults.offsite("mkdir secure/2025 && cp -a secure/*.gpg secure/2025/"),
         ("BP-BAK-03",),
-        lane="sealed",
+        lane="copies",
     ),
 ]

@@ -16,6 +16,7 @@ TOGETHER = {
     **dict.fromkeys(("links", "elasticsearch", "monitoring", "alerts"), "stand-ins"),
     **dict.fromkeys(("nginx", "listener"), "nginx"),
     **dict.fromkeys(("documents", "audits", "incidents"), "documents"),
+    **dict.fromkeys(("backups", "sealed", "base", "copies"), "backups"),
 }
 
 Inject = Callable[[], AbstractContextManager[Any]]
