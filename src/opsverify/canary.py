@@ -16,6 +16,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def search(directory: Path, redactor: Redactor, *, beside: Iterable[Path] = ()) 
     What cannot be searched is a find: nobody has seen that there is nothing in it.
     """
     below, closed = _below(directory)
-    size = 0
+    files = size = 0
     finds: list[Find] = []
     paths: list[Path] = []
     everything = [*below, *(each for each in beside if each.is_file())]
@@ -77,13 +78,14 @@ def search(directory: Path, redactor: Redactor, *, beside: Iterable[Path] = ()) 
             names = [os.fsencode(name), *([os.fsencode(path.readlink())] if stat.S_ISLNK(kind) else [])]
             found = [Find(shown, secret, hit.form, 0, 1) for each in names for secret, hit in redactor.forms(each)]
             if stat.S_ISREG(kind):
+                files += 1
                 size += path.stat().st_size
                 found += _in(path, shown, redactor)
         except OSError as error:
             found = [Find(shown, error.strerror or type(error).__name__, UNREAD, 0, 1)]
         finds += found[:MOST_FINDS]
         paths += [path] if found else []
-    return Searched(len(everything), size, tuple(finds), tuple(paths))
+    return Searched(files, size, tuple(finds), tuple(paths))
 
 
 def _below(directory: Path) -> tuple[list[Path], dict[Path, OSError]]:
@@ -124,8 +126,11 @@ def _pieces(path: Path) -> Iterator[tuple[bytes, int, int]]:
             newlines += piece.count(b"\n") - tail.count(b"\n")
 
 
-def withhold(paths: Iterable[Path]) -> list[Path]:
-    """Delete the files that something was found in, and those that could not be searched; which are still there."""
+def withhold(paths: Iterable[Path], top: Path) -> list[Path]:
+    """Delete the files that something was found in, and those that could not be searched; which are still there.
+
+    A folder below ``top`` that is empty then goes with them.
+    """
     left: list[Path] = []
     for path in paths:
         with contextlib.suppress(OSError):
@@ -133,6 +138,8 @@ def withhold(paths: Iterable[Path]) -> list[Path]:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+            for folder in takewhile(lambda each: top in each.parents, path.parents):
+                folder.rmdir()
         if path.exists() or path.is_symlink():
             left.append(path)
     return left
@@ -148,8 +155,11 @@ def log(
 ) -> dict[str, Any]:
     """Write ``redactions.json``: which secret was masked by its name, where, how often and in which form.
 
-    ``checks`` and ``files`` are the counts of what was masked in what checks said, and in pages.
+    ``checks`` and ``files`` are the counts of what was masked in what checks said, and in pages. What an earlier search
+    of the same run has withheld stays on record.
     """
+    path = directory / NAME
+    withheld = json.loads(path.read_bytes())["withheld"] if path.is_file() else []
     document = {
         "secrets": redactor.names,
         "shortest_secret": SHORTEST_SECRET,
@@ -159,9 +169,8 @@ def log(
         "files": {name: rows(tally) for name, tally in sorted((files or {}).items()) if tally},
         "elsewhere": rows(redactor.tally),
         "searched": {"files": searched.files, "bytes": searched.bytes} if searched else None,
-        "withheld": [asdict(each) for each in searched.finds] if searched else [],
+        "withheld": withheld + [asdict(each) for each in searched.finds] if searched else withheld,
     }
-    path = directory / NAME
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(path)
@@ -190,12 +199,13 @@ def conclude(
 ) -> list[str]:
     """Search what a run has written, withhold what holds a secret, and write ``redactions.json``; what to complain of.
 
-    To be called when every other file of the directory is written, and before it is sealed.
+    To be called when every other file of the directory is written, and before it is sealed; and once before that, so
+    that no page shows what was withheld.
     """
     beside = [each for each in beside if not each.is_relative_to(directory)]
     log(directory, redactor, None, checks=checks, files=files)  # is searched as all others are
     searched = search(directory, redactor, beside=beside)
-    left = withhold(searched.paths)
+    left = withhold(searched.paths, directory)
     log(directory, redactor, searched, checks=checks, files=files)
     told = [
         f"{each}: the file was deleted{'' if each.form == UNREAD else '; replace the secret'}"

@@ -115,12 +115,12 @@ def _start(config: pytest.Config, demands: catalogue.Catalogue) -> None:
     if worker is None and not config.getoption("collectonly"):
         try:
             run.directory.mkdir(parents=True)
+            ending = contextlib.ExitStack()
+            ending.enter_context(going_on(run.directory.parent))
+            config.add_cleanup(ending.close)
+            inputs.write(run)
         except OSError as error:
             raise UsageError(f"{run.directory.parent}: runs cannot be recorded there: {error.strerror}") from None
-        ending = contextlib.ExitStack()
-        ending.enter_context(going_on(run.directory.parent))
-        config.add_cleanup(ending.close)
-        inputs.write(run)
         record = Record(run, selection=_selection(config))
         config.pluginmanager.register(Recording(config, run, record), "opsverify-recording")
 
@@ -326,8 +326,8 @@ class Recording:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Write the record; whatever is not green must not exit as if it were.
 
-        When every view is written, each file is searched for each loaded secret, and a find fails the run: the file is
-        withheld. What is left is sealed, and nothing is written into its folder after that.
+        Each file is searched for each loaded secret, before the pages that are about all of them and after, and a find
+        fails the run: the file is withheld. What is left is sealed, and nothing is written into its folder after that.
         """
         problem = None
         try:
@@ -338,8 +338,9 @@ class Recording:
             yield
             merge(self.run.directory)  # workers that were broken off have ended only now
             if problem is None and self.record.written is not None:
-                formats.write_all(self.run.directory, self.record.written, self.run.root)
+                self._search(session)
                 self._show(session)
+                formats.write_all(self.run.directory, self.record.written, self.run.root)
         except OSError as error:
             problem = problem or error
         finally:
@@ -373,7 +374,7 @@ class Recording:
         self.config.get_terminal_writer().line(text, **markup)
 
     def _show(self, session: pytest.Session) -> None:
-        """Write the auditor's page, which shows the digests of all the other files; a run without it is incomplete."""
+        """Write the auditor's page; a run without it is incomplete."""
         try:
             page.write(self.run.directory)
         except Exception as error:

@@ -22,6 +22,7 @@ from opsverify import accepted, attestations, baseline, changes, cli, incidents,
 from opsverify.evidence.formats import FORMATS
 from opsverify.evidence.settings import Evidence
 from opsverify.gate.settings import Gate
+from opsverify.inputs import Limits
 from opsverify.probes.keys import parse_inventory
 from opsverify.profile import NotApplicable
 from opsverify.targets import Growth
@@ -106,6 +107,7 @@ PARSERS: dict[str, Callable[[str, str], Any]] = {  # by the first line of the ex
     ),
     "[gate] # of a profile; these are the defaults": lambda text, _: defaults(Gate, tomllib.loads(text)["gate"]),
     "[evidence] # of a profile": lambda text, _: Evidence.model_validate(tomllib.loads(text)["evidence"]),
+    "[limits.HLT-MEM-01]": lambda text, _: Limits.model_validate(tomllib.loads(text)),
     "[[not_applicable]]": lambda text, _: [
         NotApplicable.model_validate(each) for each in tomllib.loads(text)["not_applicable"]
     ],

@@ -266,14 +266,18 @@ def test_the_manifest_is_what_is_there_and_then_what_was_sealed(run: Path) -> No
     assert f"results.json {digest}" in section(page(run), "manifest")
     assert "As the files were when this page was written" in section(page(run), "manifest")
 
-    (run / "SHA256SUMS").write_text(f"{'7' * 64}  results.json\n\\{'8' * 64}  a\\nb\n", encoding="utf-8")
+    (run / "SHA256SUMS").write_text(f"\\{'8' * 64}  a\\nb\n{'7' * 64}  results.json\n", encoding="utf-8")
     text = section(page(run), "manifest")
-    assert f"results.json {'7' * 64} a\\nb {'8' * 64}" in text
+    assert f"a\\nb {'8' * 64} results.json {'7' * 64}" in text
+
+    (run / "SHA256SUMS").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match="SHA256SUMS: it is empty"):
+        page(run)
 
 
 def test_an_unsigned_run_says_so_at_the_top(run: Path) -> None:
     assert "UNSIGNED" not in page(run)
-    (run / "SHA256SUMS").write_text("", encoding="utf-8")
+    (run / "SHA256SUMS").write_text(f"{'7' * 64}  results.json\n", encoding="utf-8")
     assert "✗ UNSIGNED" in words(next(tree(page(run)).iter("header")))
     (run / "SHA256SUMS.sig").write_text("", encoding="utf-8")
     assert "UNSIGNED" not in page(run)
@@ -441,7 +445,7 @@ def test_every_run_leaves_its_page(everything: Outcome) -> None:
     states = everything.states()
     assert len([each for each in tree(text).iter("tbody") if each.get("data-state")]) == len(states)
     assert {each.get("data-state") for each in tree(text).iter("tbody")} - {None} == set(states.values())
-    for name in ("results.json", "transcript.jsonl", "report.html", "junit.xml"):
+    for name in ("results.json", "transcript.jsonl", "report.html", "inputs/profile.toml"):
         assert f"{name} {hashlib.sha256((directory / name).read_bytes()).hexdigest()}" in files
     assert SECRET not in text
 

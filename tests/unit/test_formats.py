@@ -91,7 +91,8 @@ def test_schemas_refuse_what_is_wrong() -> None:
         )
     with pytest.raises(jsonschema.ValidationError):
         published.ocsf(ocsf.render(source(*EVERY)).replace('"severity_id":4', '"severity_id":44'))
-    for spoilt in ({"methods": []}, {"unknown": "x"}, {"uuid": "1"}):
+    wrong: tuple[dict[str, Any], ...] = ({"methods": []}, {"unknown": "x"}, {"uuid": "1"})
+    for spoilt in wrong:
         document = oscal.document(source(*EVERY))
         document["assessment-results"]["results"][0]["observations"][0] |= spoilt
         with pytest.raises(pydantic.ValidationError):

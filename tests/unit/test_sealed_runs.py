@@ -248,8 +248,12 @@ def limited(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.mark.parametrize("size", [1000, 30_000])
-def test_without_room_there_is_one_clear_line(signed: Project, size: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "said", "status"),
+    [(1000, "runs cannot be recorded there: File too large", 4), (30_000, "NOT SEALED", 3)],
+    ids=["before it begins", "at its end"],
+)
+def test_without_room_there_is_one_clear_line(signed: Project, size: int, said: str, status: int) -> None:
     done = subprocess.run(
         command(signed, "-p", "no:cacheprovider"),
         cwd=signed.root,
@@ -259,11 +263,11 @@ def test_without_room_there_is_one_clear_line(signed: Project, size: int) -> Non
         text=True,
         check=False,
     )
-    lines = [each for each in done.stdout.splitlines() if "NOT SEALED" in each]
+    lines = [each for each in (done.stdout + done.stderr).splitlines() if said in each]
     assert len(lines) == 1, done.stdout + done.stderr
     assert "File too large" in lines[0]
     assert "INTERNALERROR" not in done.stdout + done.stderr
-    assert done.returncode == 3
+    assert done.returncode == status
     assert not list(signed.root.glob(f"reports/test/*/{SUMS}"))
 
 
@@ -373,7 +377,7 @@ def test_a_hook_that_is_not_there_is_told(signed: Project) -> None:
     assert "NOT PUBLISHED   no-such-program-here: cannot be started" in outcome.output
 
 
-def test_a_run_with_a_secret_in_it_is_not_sealed(signed: Project) -> None:
+def test_a_file_with_a_secret_is_withheld_from_what_is_sealed(signed: Project) -> None:
     signed.write(
         "checks/health/test_it.py",
         "import pytest\nfrom opsverify.judgement import holds\n"
@@ -385,10 +389,12 @@ def test_a_run_with_a_secret_in_it_is_not_sealed(signed: Project) -> None:
     )
     outcome = signed.run()
     assert outcome.status == 1
-    assert "SECRET in" in outcome.output
-    assert "NOT SEALED" in outcome.output
+    assert "SECRET databases.pg (plain, line 1) in stray.txt: the file was deleted" in outcome.output
     assert outcome.directory is not None
-    assert not (outcome.directory / SUMS).exists()
+    found = bundle.verify(outcome.directory, trusted(signed))
+    assert found.holds, found.told()
+    assert "stray.txt" not in manifest.parse((outcome.directory / SUMS).read_bytes())
+    assert '"file": "stray.txt"' in (outcome.directory / "redactions.json").read_text(encoding="utf-8")
 
 
 def keygen(path: Path, *options: str, mode: int = 0o600) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from opsverify import canary
+from opsverify.evidence.formats import FORMATS
 from opsverify.redaction import Redactor, Tally
 from opsverify.spellings import OVERLAP, PIECE
 from tests.unit.small_project import SECRET, Outcome, Project, entries, single
@@ -127,7 +128,18 @@ def test_of_no_requirement(record_testsuite_property):
     assert S == "else", S
 """
 NAMES = ("OUTPUT", "ERROR", "TRACE", "CAPTURED", "PRINTED", "WARNS", "PROPERTY", "SETUP", "TEARDOWN", "SKIP")
-FILES = {"results.json", "transcript.jsonl", "report.html", "junit.xml", "redactions.json"}
+SEARCHED = {
+    *("inputs/catalogue.json", "inputs/profile.json", "inputs/profile.toml", "inputs/run.json"),
+    *("results.json", "transcript.jsonl", "report.html", "evidence.html", "redactions.json"),
+    *(each.file for each in FORMATS.values()),
+}
+FILES = SEARCHED | {"PREV", "seal.json", "SHA256SUMS"}
+SPEAKING = {"results.json", "transcript.jsonl", "report.html", "evidence.html", "junit.xml"}  # of what checks said
+
+
+def files(directory: Path) -> dict[str, Path]:
+    """Every file of a run, by its name below the run's folder."""
+    return {str(each.relative_to(directory)): each for each in directory.rglob("*") if not each.is_dir()}
 
 
 def planted(root: Path) -> Project:
@@ -162,9 +174,9 @@ def forms(secret: str) -> list[bytes]:
 
 def test_what_is_planted_anywhere_reaches_no_file(leaky: Outcome) -> None:
     assert leaky.directory is not None, leaky.output
-    written = [path for path in leaky.directory.rglob("*") if path.is_file()]
-    assert {path.name for path in written} == FILES
-    for path in written:
+    written = files(leaky.directory)
+    assert set(written) == FILES
+    for path in written.values():
         for form in forms(SECRET):
             assert form not in path.read_bytes(), (path.name, form)
     assert "SECRET" not in leaky.output.replace("TEST_SECRET", ""), leaky.output[-2000:]
@@ -177,7 +189,7 @@ def test_what_is_planted_anywhere_reaches_no_file(leaky: Outcome) -> None:
 
 def test_every_view_shows_that_something_was_masked(leaky: Outcome) -> None:
     assert leaky.directory is not None
-    for name in FILES - {"redactions.json"}:
+    for name in SPEAKING:
         assert "[redacted]" in (leaky.directory / name).read_text(encoding="utf-8"), name
 
 
@@ -195,7 +207,7 @@ def test_the_log_tells_names_forms_and_places(leaky: Outcome) -> None:
     assert sum(each["times"] for each in printed) >= 5
     traced = [rows for node, rows in log["checks"].items() if "test_traceback" in node]
     assert any(row["form"] == "hexadecimal" for rows in traced for row in rows)
-    assert log["searched"]["files"] == len(FILES)
+    assert log["searched"]["files"] == len(SEARCHED)
 
 
 CRASH = """
@@ -222,7 +234,7 @@ def test_a_crashed_worker_is_told_of_without_what_it_knew(project: Project) -> N
     assert outcome.states()["TST-PASS-01-one"] == "error"
     assert "crashed" in outcome.entry("TST-PASS-01")["message"]
     assert outcome.directory is not None
-    for path in outcome.directory.iterdir():
+    for path in files(outcome.directory).values():
         assert SECRET not in path.read_text(encoding="utf-8"), path.name
     log = json.loads((outcome.directory / "redactions.json").read_text(encoding="utf-8"))
     assert log["exchanges"], "what a worker asked before it died is on record, and so is what was masked in it"
@@ -238,7 +250,7 @@ def test_a_module_that_breaks_while_it_is_loaded_says_nothing(project: Project) 
     assert "cannot use [redacted]" in outcome.output
     assert SECRET not in outcome.output
     assert outcome.directory is not None
-    for path in outcome.directory.iterdir():
+    for path in files(outcome.directory).values():
         assert SECRET not in path.read_text(encoding="utf-8"), path.name
 
 
@@ -260,7 +272,7 @@ def test_an_internal_error_says_nothing(project: Project) -> None:
     assert "broken by [redacted]" in outcome.output
     assert SECRET not in outcome.output
     assert outcome.directory is not None
-    for path in outcome.directory.iterdir():
+    for path in files(outcome.directory).values():
         assert SECRET not in path.read_text(encoding="utf-8"), path.name
 
 
@@ -291,8 +303,7 @@ def test_a_file_with_a_secret_fails_the_run_and_is_withheld(project: Project) ->
     assert "SECRET databases.pg (plain, in its name) in [redacted]: the file was deleted" in outcome.output
     assert SECRET not in outcome.output
     assert outcome.directory is not None
-    left = {str(each.relative_to(outcome.directory)) for each in outcome.directory.rglob("*")}
-    assert left == FILES | {"below"}
+    assert set(files(outcome.directory)) == FILES
     log = json.loads((outcome.directory / "redactions.json").read_text(encoding="utf-8"))
     assert [(each["file"], each["secret"], each["form"], each["line"], each["times"]) for each in log["withheld"]] == [
         ("below/extra.txt", "databases.pg", "base64", 3, 1),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from opsverify.errors import UsageError
-from opsverify.evidence import intoto, junit, ocsf, oscal
+from opsverify.evidence import intoto, junit, manifest, ocsf, oscal
 from opsverify.evidence.source import Source
 from opsverify.summary import Document
 
@@ -95,5 +94,4 @@ def _digests(directory: Path) -> Iterator[tuple[str, str]]:
     inputs = sorted((directory / INPUTS).rglob("*")) if (directory / INPUTS).is_dir() else []
     for path in (*(directory / name for name in DIGESTED), *inputs):
         if path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                yield path.relative_to(directory).as_posix(), hashlib.file_digest(file, "sha256").hexdigest()
+            yield path.relative_to(directory).as_posix(), manifest.digest_at(path)

@@ -49,8 +49,13 @@ def dump(digests: Digests) -> bytes:
 
 
 def _line(digest: str, name: str) -> bytes:
-    escaped = "".join(ESCAPES.get(each, each) for each in name)
+    escaped = spelled(name)
     return f"{chr(92) * (escaped != name)}{digest}  {escaped}\n".encode(*ENCODING)
+
+
+def spelled(name: str) -> str:
+    """A path in one line, as a manifest has it."""
+    return "".join(ESCAPES.get(each, each) for each in name)
 
 
 def parse(content: bytes) -> dict[str, str]:
@@ -158,10 +163,11 @@ def digests_of(folder: Path) -> dict[str, str]:
     found = contents(folder)
     for name, what in found.others.items():
         raise ManifestError(f"{name}: is {what}, and cannot be sealed")
-    return {name: _digest(path) for name, path in found.files.items()}
+    return {name: digest_at(path) for name, path in found.files.items()}
 
 
-def _digest(path: Path) -> str:
+def digest_at(path: Path) -> str:
+    """The SHA-256 of a file of any size."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -191,7 +197,7 @@ def differences(folder: Path, expected: Digests) -> list[Finding]:
 
 def _altered(name: str, path: Path, digest: str) -> Iterator[Finding]:
     try:
-        observed = _digest(path)
+        observed = digest_at(path)
     except OSError as error:
         yield Finding("ALTERED", f"{name}: cannot be read: {error.strerror}")
         return

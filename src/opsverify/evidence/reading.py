@@ -6,47 +6,36 @@ leaves something out in silence is no evidence.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from opsverify.catalogue import first_problem
 from opsverify.errors import UsageError
+from opsverify.evidence import manifest
+from opsverify.evidence.chain import PREV
+from opsverify.evidence.manifest import SIGNATURE, SUMS, ManifestError
 from opsverify.evidence.shape import Document as Shape
 from opsverify.evidence.shape import Moments, Redactions
 from opsverify.record import Entry
 from opsverify.redaction import MASK
 from opsverify.summary import Document
 
-RECORD, TRANSCRIPT, MANIFEST, SIGNATURE, PREVIOUS = (
-    "results.json",
-    "transcript.jsonl",
-    "SHA256SUMS",
-    "SHA256SUMS.sig",
-    "PREV",
-)
-REDACTIONS = "redactions.json"
+RECORD, TRANSCRIPT, REDACTIONS = "results.json", "transcript.jsonl", "redactions.json"
+# What changes yet while the page is written, the page itself among it.
+UNFINISHED = re.compile(r"redactions\.json|\.?evidence.*\.(?:html|tmp)")
 DIRECTORY = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
-LINE = re.compile(r"\\?([0-9a-f]{64}) [ *](.+)")
 LONGEST_ANSWER, SHORTEST_ANSWER = 1500, 240  # characters
 ALL_ANSWERS = 6_000_000  # characters of all answers together, so that a page of many stays one that opens
 LONGEST_QUESTION = 800
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class File(NamedTuple):
-    """A line of a manifest."""
-
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -88,7 +77,7 @@ class Evidence:
     end: datetime
     exchanges: dict[str, Exchange]
     earlier: Earlier
-    files: list[File]
+    files: dict[str, str]  # digests by name
     sealed: bool
     signed: bool | None  # of a run that is not sealed yet: whether it is to be; None where it does not say
     redactions: Redactions | None
@@ -110,7 +99,7 @@ def read(directory: Path) -> Evidence:
     record = directory / RECORD
     document = _document(record)
     moments = _validated(Moments, document["run"], record)
-    sealed = (directory / MANIFEST).is_file()
+    sealed = (directory / SUMS).is_file()
     return Evidence(
         directory=directory,
         document=document,
@@ -118,7 +107,7 @@ def read(directory: Path) -> Evidence:
         end=moments.end,
         exchanges=transcript(directory / TRANSCRIPT),
         earlier=earlier(directory, document["run"]["profile"]),
-        files=_manifest(directory / MANIFEST) if sealed else _files(directory),
+        files=_files(directory, sealed=sealed),
         sealed=sealed,
         signed=(directory / SIGNATURE).is_file() if sealed else _to_be_signed(document),
         redactions=_redactions(directory / REDACTIONS),
@@ -231,19 +220,19 @@ def _natural(identity: str) -> tuple[str, int, str]:
 # ---- manifest
 
 
-def _manifest(file: Path) -> list[File]:
-    found = (LINE.fullmatch(line) for line in _text(file).split("\n"))
-    return [File(each[2], each[1]) for each in found if each]
-
-
-def _files(directory: Path) -> list[File]:
-    """The files of a run that is not sealed yet, as they are now; not the page, which cannot hold its own digest."""
-    own = {MANIFEST, SIGNATURE, PREVIOUS}
-    return [
-        File(str(path.relative_to(directory)), hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in sorted(directory.rglob("*"))
-        if path.is_file() and path.name not in own and not re.fullmatch(r"\.?evidence.*\.(html|tmp)", path.name)
-    ]
+def _files(directory: Path, *, sealed: bool) -> dict[str, str]:
+    """The digests of a run's files as its manifest has them; as they are now, where it is not sealed yet."""
+    try:
+        if sealed:
+            found = manifest.parse(manifest.content(directory / SUMS))
+        else:
+            files = manifest.contents(directory).files
+            found = {name: manifest.digest_at(files[name]) for name in sorted(files) if not UNFINISHED.fullmatch(name)}
+        return {manifest.spelled(name): digest for name, digest in found.items()}
+    except OSError as error:
+        raise UsageError(f"{directory}: cannot be read: {error.strerror or error}") from None
+    except ManifestError as error:
+        raise UsageError(f"{directory / SUMS}: {error}") from None
 
 
 # ---- the run before
@@ -276,8 +265,8 @@ def earlier(directory: Path, profile: str) -> Earlier:
 
 def _chained(directory: Path) -> str | None:
     """The directory that PREV names."""
-    file = directory / PREVIOUS
-    named = re.search(rf"({DIRECTORY.pattern})/{MANIFEST}", _text(file)) if file.is_file() else None
+    file = directory / PREV
+    named = re.search(rf"({DIRECTORY.pattern})/{SUMS}", _text(file)) if file.is_file() else None
     return named[1] if named else None
 
 
