@@ -68,7 +68,7 @@ def _say(error: OpsverifyError, status: int) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line; each subcommand names its function as ``do``."""
-    found = Parser(prog="opsverify", description="Keep on file what the verification of an environment rests on.")
+    found = Parser(prog="opsverify", description="What stands around the verification of an environment: gates, evidence, and what people keep on file for it.")
     commands = found.add_subparsers(required=True, metavar="COMMAND", title="commands")
 
     attest = commands.add_parser("attest", help="state that a requirement is met, or list what is due")

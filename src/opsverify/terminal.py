@@ -208,6 +208,7 @@ class TerminalSummary:
         self._line(f"score: {score(document)[0]}")
         self._line()
         self._line(f"report   {self._path(Path(self.config.option.htmlpath))}")
+        self._line(f"evidence {self._path(self.record.run.directory / 'evidence.html')}")
         self._line(f"results  {self._path(self.record.run.directory / 'results.json')}")
 
     def _failure(self, entry: Entry) -> None:

@@ -129,9 +129,10 @@ def test_takes_the_place_of_what_pytest_says_but_for_tracebacks(run: Run) -> Non
 
 
 def test_ends_with_the_paths_as_seen_from_here(run: Run) -> None:
-    report, results, _, unsigned, digest = run().splitlines()[-5:]
+    report, evidence, results, _, unsigned, digest = run().splitlines()[-6:]
 
     assert re.fullmatch(r"report   reports/demo/[^/]+/report\.html", report)
+    assert re.fullmatch(r"evidence reports/demo/[^/]+/evidence\.html", evidence)
     assert re.fullmatch(r"results  reports/demo/[^/]+/results\.json", results)
     assert unsigned.startswith("UNSIGNED        the profile names no key")
     assert re.fullmatch(r"digest          [0-9a-f]{64} \S+", digest)
