@@ -78,6 +78,7 @@ def test_a_clean_change_goes_and_an_emergency_is_answered_in_under_a_minute(base
         "SHA256SUMS",
         "gate.html",
         "gate.json",
+        "redactions.json",
         "transcript.jsonl",
     ]
     known = [path.read_text().strip() for path in (STATE / "secrets").iterdir()]
