@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from opsverify import sshsig
 from opsverify.catalogue import Strict, first_problem
-from opsverify.errors import OpsverifyError
+from opsverify.errors import OpsverifyError, reason
 from opsverify.evidence import chain, manifest
 from opsverify.evidence.chain import PREV, ChainError, Entry
 from opsverify.evidence.manifest import SIGNATURE, SUMS, ManifestError
@@ -78,7 +78,7 @@ def seal(directory: Path, signing: Signing, now: Callable[[], datetime]) -> Seal
             entry = Entry(directory.name, manifest.digest_of(text))
             remark = _pointed(stream, entry) or last.remark
     except OSError as error:
-        raise SealingError(f"{directory.name}: {error.strerror or error}") from None
+        raise SealingError(f"{directory.name}: {reason(error)}") from None
     except (ChainError, ManifestError) as error:
         raise SealingError(f"{directory.name}: {error}") from None
     return Sealed(entry, signing.identity if signing.key else "", remark)
