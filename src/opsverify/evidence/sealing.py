@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -23,6 +23,7 @@ from opsverify.evidence.manifest import SIGNATURE, SUMS, ManifestError
 from opsverify.evidence.signing import NAMESPACE, Signing
 
 SEAL = "seal.json"
+CLOCK = timedelta(minutes=5)  # by which two clocks may differ, or a runner's was set back between two runs
 
 
 class SealingError(OpsverifyError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +15,9 @@ from opsverify.evidence.bundle import Bundle
 from opsverify.evidence.chain import HEAD, PRUNED, ChainError, Entry
 from opsverify.evidence.finding import Finding, line, wrong
 from opsverify.evidence.manifest import SUMS
+from opsverify.evidence.sealing import CLOCK
 from opsverify.evidence.signing import Trust
 from opsverify.summary import number
-
-CLOCK = timedelta(minutes=5)  # by which a runner's clock may have been set back between two runs
 
 
 class Pointer(NamedTuple):
