@@ -349,6 +349,28 @@ def test_a_folder_that_cannot_be_written_to_is_one_clear_line(
     assert runs.chain().holds
 
 
+def test_what_is_sealed_is_on_the_disk_before_its_manifest_is(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a power cut leaves a run that somebody seems to have altered."""
+    directory = runs.written()
+    kept: set[int] = set()
+    fsync, write = os.fsync, chain.write
+
+    def counting(handle: int) -> None:
+        kept.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def checking(path: Path, content: bytes) -> None:
+        if path.name == SUMS:
+            everything = [directory.parent, directory, *directory.rglob("*")]
+            assert [each.name for each in everything if each.stat().st_ino not in kept] == []
+        write(path, content)
+
+    monkeypatch.setattr(os, "fsync", counting)
+    monkeypatch.setattr(chain, "write", checking)
+    runs.seal(directory)
+    assert runs.verify(directory).holds
+
+
 def test_a_head_that_cannot_be_written_is_told_and_the_run_is_sealed(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

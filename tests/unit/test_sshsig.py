@@ -126,7 +126,7 @@ def test_keys_of_other_kinds_are_kept_and_sign_nothing(made: dict[str, Any]) -> 
             lambda line: f'alice@lab valid-before="20200101Z",valid-before="20990101Z" {line}',
             "'valid-before' stands there",
         ),
-        (lambda line: f"alice@lab valid-before=20990101Z {line}", "options 'valid-before=20990101Z' are not understood"),
+        (lambda line: f"alice@lab valid-before=20990101Z {line}", "'valid-before=20990101Z' are not understood"),
         (lambda line: f"alice@lab namespaces=a,b {line}", "are not understood, expected name="),
         (lambda line: f'alice@lab namespaces="a", {line}', "are not understood, expected name="),
         (lambda line: f"alice@lab\v{line}", "expected principals"),

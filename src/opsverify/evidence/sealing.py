@@ -7,7 +7,7 @@ is unfinished, and one that is killed after it is whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -71,7 +71,9 @@ def seal(directory: Path, signing: Signing, now: Callable[[], datetime]) -> Seal
             last = chain.newest(stream)
             chain.write(directory / PREV, last.entry.line if last.entry else chain.FIRST.encode())
             chain.write(directory / SEAL, _seal(directory, signing, now(), last.entry))
-            text = manifest.dump(manifest.digests_of(directory))
+            digests = manifest.digests_of(directory)
+            text = manifest.dump(digests)
+            _settle(directory, digests)
             if signing.key is not None:
                 signature = sshsig.sign(text, signing.key, NAMESPACE)
                 chain.write(directory / SIGNATURE, signature.encode())
@@ -83,6 +85,14 @@ def seal(directory: Path, signing: Signing, now: Callable[[], datetime]) -> Seal
     except (ChainError, ManifestError) as error:
         raise SealingError(f"{directory.name}: {error}") from None
     return Sealed(entry, signing.identity if signing.key else "", remark)
+
+
+def _settle(directory: Path, names: Iterable[str]) -> None:
+    """Let all that is sealed reach the disk, or a power cut leaves a run that somebody seems to have altered."""
+    files = {directory / each for each in names}
+    folders = {folder for each in files for folder in each.parents if folder.is_relative_to(directory.parent)}
+    for path in files | folders:
+        chain.settle(path)
 
 
 def _pointed(stream: Path, entry: Entry) -> str:
