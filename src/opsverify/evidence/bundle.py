@@ -146,7 +146,7 @@ def _signature(directory: Path, text: bytes, seal: Seal | None, by: Trust, *, un
         wrong_key = Finding(
             "WRONG KEY", f"{SEAL}: says {seal.key or 'no key'}, and {fingerprint(found.key)} has signed"
         )
-        return Signature(found.key, found.signer, (*found.findings, wrong_key))
+        return Signature(found.key, "", (*found.findings, wrong_key))
     return found
 
 
