@@ -20,6 +20,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from opsverify.errors import reason
 from opsverify.redaction import BY_LOOKS, PATTERNS, SHORTEST_SECRET, Redactor, Tally, rows
 from opsverify.spellings import OVERLAP, PIECE
 from opsverify.summary import visible
@@ -201,14 +202,22 @@ def conclude(
 
     To be called when every other file of the directory is written, and before it is sealed; and once before that, so
     that no page shows what was withheld.
+
+    Raises:
+        OSError: ``redactions.json`` cannot be written; all was searched, and what there is to complain of is said.
     """
     beside = [each for each in beside if not each.is_relative_to(directory)]
-    log(directory, redactor, None, checks=checks, files=files)  # is searched as all others are
+    with contextlib.suppress(OSError):  # where there is no room for it, that is said below, when all is searched
+        log(directory, redactor, None, checks=checks, files=files)  # is searched as all others are
     searched = search(directory, redactor, beside=beside)
     left = withhold(searched.paths, directory)
-    log(directory, redactor, searched, checks=checks, files=files)
     told = [
         f"{each}: the file was deleted{'' if each.form == UNREAD else '; replace the secret'}"
         for each in searched.finds
     ]
-    return told + [f"{len(left)} of these could NOT be deleted: delete the folder of the run"] * bool(left)
+    told += [f"{len(left)} of these could NOT be deleted: delete the folder of the run"] * bool(left)
+    try:
+        log(directory, redactor, searched, checks=checks, files=files)
+    except OSError as error:
+        raise OSError(error.errno, "; ".join((*told, reason(error)))) from None
+    return told

@@ -4,6 +4,8 @@ A judgement that is not met is an ``AssertionError``. Everything here is *not* a
 suite was used wrongly, or that a fact could not be had. Neither may ever look like a pass or like a finding.
 """
 
+from pathlib import PurePath
+
 
 class OpsverifyError(Exception):
     """Base of all errors of this package; its text is meant to be read by a person."""
@@ -38,3 +40,9 @@ class NotRecordedError(OpsverifyError):
 
 class InsufficientFactsError(UnansweredError):
     """There was an answer, but too little (or too old) to judge by."""
+
+
+def reason(error: OSError) -> str:
+    """Why something could not be read or written: the name of the file, where it is known, and what was said."""
+    name = f"{PurePath(error.filename).name}: " if isinstance(error.filename, str) else ""
+    return f"{name}{error.strerror or error}"

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from opsverify import canary, catalogue, documents, inputs, profile, replaying, timing
-from opsverify.errors import OpsverifyError, UsageError
-from opsverify.evidence import controls, formats, page, signing
+from opsverify.errors import OpsverifyError, UsageError, reason
+from opsverify.evidence import controls, signing
 from opsverify.evidence.finding import line
-from opsverify.evidence.finishing import finish
+from opsverify.evidence.finishing import finish, show
 from opsverify.fixtures import *  # noqa: F403  the fixtures that checks ask for
 from opsverify.fixtures import RUN
 from opsverify.html import HtmlReport
@@ -31,7 +31,6 @@ from opsverify.redaction import Tally
 from opsverify.reports import index
 from opsverify.reports.lock import going_on
 from opsverify.run import Run, Subject, identity, new_id
-from opsverify.summary import visible
 from opsverify.terminal import TerminalSummary
 from opsverify.transcript import merge
 from opsverify.waivers import Waivers
@@ -339,18 +338,21 @@ class Recording:
             merge(self.run.directory)  # workers that were broken off have ended only now
             if problem is None and self.record.written is not None:
                 self._search(session)
-                self._show(session)
-                formats.write_all(self.run.directory, self.record.written, self.run.root)
+                if not show(self.run, self.record.written, self._say):
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
         except OSError as error:
             problem = problem or error
         finally:
-            self._search(session)
+            try:
+                self._search(session)
+            except OSError as error:
+                problem = problem or error
         if problem is None:
             if not finish(self.run, self._say) and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
             self._list(session)
         else:
-            self._say(line("NOT SEALED", f"the record cannot be written: {problem.strerror}"), red=True, bold=True)
+            self._say(line("NOT SEALED", f"the record cannot be written: {reason(problem)}"), red=True, bold=True)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def _search(self, session: pytest.Session) -> None:
@@ -372,15 +374,6 @@ class Recording:
 
     def _say(self, text: str, **markup: bool) -> None:
         self.config.get_terminal_writer().line(text, **markup)
-
-    def _show(self, session: pytest.Session) -> None:
-        """Write the auditor's page; a run without it is incomplete."""
-        try:
-            page.write(self.run.directory)
-        except Exception as error:
-            message = f"{page.NAME} could not be written: {type(error).__name__}: {error}"
-            session.config.get_terminal_writer().line(visible(message), red=True)
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write(self, session: pytest.Session, exitstatus: int) -> None:
         merge(self.run.directory)

@@ -27,7 +27,8 @@ COLUMNS = 70  # of an armored signature, as ssh-keygen breaks it
 KEY_KINDS = re.compile(r"(sk-)?(ssh|ecdsa)-[a-z0-9-]+(@openssh\.com)?")
 STAMP = re.compile(r"(?P<day>\d{8})(?P<time>\d{4}(\d{2})?)?Z")
 # A word of a line: quotes hold blanks together, as in namespaces="a,b".
-WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
+WORD = re.compile(r'(?:[^ \t"]|"[^"]*")+')
+OPTION = re.compile(r'[^,"=]+(?:="[^"]*")?')
 
 
 class SignatureError(OpsverifyError):
@@ -214,12 +215,12 @@ def parse_signers(text: str) -> tuple[Signer, ...]:
 def _signer(line: str, number: int) -> Signer:
     if line.count('"') % 2:
         raise SignersError(f"line {number}: a quote is not closed")
-    words = WORD.findall(line)
+    words = WORD.findall(line.removesuffix("\r"))
     at = next((place for place, word in enumerate(words[1:3], start=1) if KEY_KINDS.fullmatch(word)), None)
     if at is None or len(words) < at + 2:
         raise SignersError(f"line {number}: expected principals, perhaps options, then a kind of key and the key")
     options: dict[str, str] = {}
-    for option in _options(words[1]) if at == 2 else ():
+    for option in _options(words[1], number) if at == 2 else ():
         name, _, value = option.partition("=")
         if name.lower() not in ("namespaces", "valid-after", "valid-before"):
             raise SignersError(f"line {number}: the option {name!r} is not supported")
@@ -236,9 +237,12 @@ def _signer(line: str, number: int) -> Signer:
     )
 
 
-def _options(text: str) -> list[str]:
-    """The options of a line: a comma inside quotes parts nothing."""
-    return re.findall(r'(?:[^,"]|"[^"]*")+', text)
+def _options(text: str, number: int) -> list[str]:
+    """The options of a line: a comma inside quotes parts nothing, and OpenSSH takes no value without quotes."""
+    found = OPTION.findall(text)
+    if ",".join(found) != text:
+        raise SignersError(f'line {number}: the options {text!r} are not understood, expected name="value",…')
+    return found
 
 
 def _public(kind: str, text: str, number: int) -> bytes:

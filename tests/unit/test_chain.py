@@ -157,7 +157,8 @@ def test_a_head_that_is_lost_is_named_and_found_anew(runs: Runs, five: list[Path
 def test_the_next_run_follows_what_head_names_although_it_is_gone(runs: Runs, five: list[Path]) -> None:
     """So that it stays missing, whatever comes after it."""
     shutil.rmtree(five[4])
-    following = runs.sealed()
+    following = runs.written()
+    assert f"{five[4].name}: is the newest run by HEAD, and is not there" in runs.seal(following).remark
     assert words(runs.chain().findings) == ["MISSING"]
     assert said(runs.chain(), f"{five[4].name}: is not there, and {following.name} follows it")
 
@@ -184,7 +185,7 @@ def test_what_was_taken_away_on_purpose_is_told(runs: Runs, five: list[Path]) ->
     gone = Entry(five[0].name, digest(five[0]))
     (runs.stream / "PRUNED").write_bytes(gone.line)
     shutil.rmtree(five[0])
-    found = runs.chain(head=gone.digest)
+    found = runs.chain()
     assert found.holds
     assert [each.word for each in found.findings] == ["PRUNED"]
     (runs.stream / "PRUNED").write_bytes(Entry(five[0].name, "0" * 64).line)
@@ -232,3 +233,73 @@ def test_whoever_seals_is_alone_and_is_not_waited_for_without_end(runs: Runs) ->
         chain.locked(runs.stream, 0.2),
     ):
         pass
+
+
+def taken_away(runs: Runs, directory: Path) -> Entry:
+    """Take a run away and say that this was on purpose, as anybody can who may write in the folder."""
+    gone = Entry(directory.name, digest(directory))
+    with (runs.stream / "PRUNED").open("ab") as file:
+        file.write(gone.line)
+    shutil.rmtree(directory)
+    return gone
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_the_newest_run_is_never_taken_away_on_purpose(runs: Runs, five: list[Path], back: bool) -> None:
+    taken_away(runs, five[0])
+    gone = taken_away(runs, five[4])
+    if back:
+        chain.point(runs.stream, Entry(five[3].name, digest(five[3])))
+        assert runs.chain().holds
+    found = runs.chain(head=gone.digest)
+    assert set(words(found.findings)) == {"TRUNCATED"}
+    assert said(found, f"{gone.run}: has the digest")
+
+
+def test_a_published_run_that_was_taken_away_is_told(runs: Runs, five: list[Path]) -> None:
+    first, second = taken_away(runs, five[0]), taken_away(runs, five[1])
+    for gone in (first, second):
+        found = runs.chain(head=gone.digest)
+        assert found.holds
+        assert said(found, f"{gone.run}: has the digest {gone.digest}")
+
+
+def elsewhere(runs: Runs, folder: Path, *, stream: str = "test") -> Path:
+    """A run of another stream, the first one there, sealed with the same key."""
+    other = Runs(folder, runs.keys)
+    other.stream, other.now = other.stream.rename(folder / stream), runs.now
+    return other.sealed()
+
+
+@pytest.mark.parametrize("stream", ["test", "staging"])
+def test_a_run_that_was_put_in_is_no_part_of_a_chain_whose_beginning_is_gone(
+    runs: Runs, five: list[Path], tmp_path: Path, stream: str
+) -> None:
+    taken_away(runs, five[0])
+    strange = elsewhere(runs, tmp_path / "elsewhere", stream=stream)
+    shutil.copytree(strange, runs.stream / strange.name)
+    found = runs.chain()
+    assert words(found.findings) == ["FORKED"]
+    assert said(found, f"{strange.name}: is no part of the chain")
+
+
+def test_an_old_run_of_another_stream_is_no_part_of_a_chain(runs: Runs, tmp_path: Path) -> None:
+    strange = elsewhere(runs, tmp_path / "elsewhere", stream="staging")
+    runs.now = runs.now.replace(year=2027)
+    gone, *_ = [runs.sealed() for _ in range(3)]
+    taken_away(runs, gone)
+    shutil.copytree(strange, runs.stream / strange.name)
+    assert words(runs.chain().findings) == ["FORKED"]
+
+
+def test_a_run_that_stayed_when_others_were_taken_away_is_part_of_the_chain(runs: Runs, five: list[Path]) -> None:
+    for each in (five[1], five[3]):
+        taken_away(runs, each)
+    assert runs.chain().holds, runs.chain().told()
+
+
+def test_a_head_that_says_that_there_is_no_run_begins_no_second_chain(runs: Runs, five: list[Path]) -> None:
+    (runs.stream / "HEAD").write_text(chain.FIRST, encoding="utf-8")
+    directory = runs.written()
+    assert f"the chain goes on after {five[4].name}" in runs.seal(directory).remark
+    assert runs.chain().findings == ()

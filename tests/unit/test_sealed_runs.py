@@ -271,6 +271,62 @@ def test_without_room_there_is_one_clear_line(signed: Project, size: int, said: 
     assert not list(signed.root.glob(f"reports/test/*/{SUMS}"))
 
 
+FULL = "raise OSError(28, 'No space left on device', '/x/results.tmp')"
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "from opsverify import canary\nlog = canary.log\n"
+        "def full(directory, redactor, searched, **more):\n"
+        f"    if searched is not None and (directory / 'junit.xml').exists(): {FULL}\n"
+        "    return log(directory, redactor, searched, **more)\ncanary.log = full\n",
+        f"from opsverify import canary\ndef full(*_, **more): {FULL}\ncanary.log = full\n",
+        f"from opsverify.evidence import page\ndef full(directory): {FULL}\npage.write = full\n",
+        f"from opsverify.evidence import formats\ndef full(*_): {FULL}\nformats.write = full\n",
+    ],
+    ids=["the last search", "any search", "page", "formats"],
+)
+def test_a_disk_that_is_full_by_then_is_one_clear_line(signed: Project, patch: str) -> None:
+    signed.write("checks/conftest.py", patch)
+    outcome = signed.run()
+    (line,) = [each for each in outcome.output.splitlines() if "No space left" in each]
+    assert line == "NOT SEALED      the record cannot be written: results.tmp: No space left on device"
+    assert "INTERNALERROR" not in outcome.output
+    assert outcome.status == 3
+    assert outcome.directory is not None
+    assert not (outcome.directory / SUMS).exists()
+
+
+def test_a_disk_that_is_full_hides_no_secret(signed: Project) -> None:
+    signed.write(
+        "checks/conftest.py", f"from opsverify import canary\ndef full(*_, **more): {FULL}\ncanary.log = full\n"
+    )
+    signed.change(
+        "checks/health/test_it.py",
+        "(judge):",
+        f"(judge, request):\n    from opsverify.fixtures import RUN\n"
+        f"    (request.config.stash[RUN].directory / 'stray.txt').write_text('{SECRET}')",
+    )
+    outcome = signed.run()
+    assert outcome.directory is not None
+    assert not (outcome.directory / "stray.txt").exists()
+    assert "SECRET databases.pg (plain, line 1) in stray.txt: the file was deleted" in outcome.output
+    assert "NOT SEALED" in outcome.output
+
+
+def test_a_format_that_cannot_be_rendered_is_told_and_the_run_is_sealed_without_it(signed: Project) -> None:
+    patch = "from opsverify.evidence import oscal, formats\ndef broken(source): raise KeyError('checks')\n"
+    signed.write("checks/conftest.py", f"{patch}formats.FORMATS['oscal'] = formats.Format(oscal.NAME, broken)\n")
+    outcome = signed.run()
+    assert "NOT WRITTEN     oscal-assessment-results.json: KeyError: 'checks'" in outcome.output
+    assert "INTERNALERROR" not in outcome.output
+    assert outcome.status == 1
+    assert outcome.directory is not None
+    assert bundle.verify(outcome.directory, trusted(signed)).holds
+    assert (outcome.directory / "ocsf.jsonl").exists()
+
+
 @pytest.mark.parametrize("name", ["PREV", SUMS, SIGNATURE])
 def test_a_folder_that_cannot_be_written_to_is_one_clear_line(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, name: str
@@ -291,6 +347,28 @@ def test_a_folder_that_cannot_be_written_to_is_one_clear_line(
     assert words(runs.verify(directory).findings) == ["UNFINISHED"]
     runs.sealed()
     assert runs.chain().holds
+
+
+def test_what_is_sealed_is_on_the_disk_before_its_manifest_is(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a power cut leaves a run that somebody seems to have altered."""
+    directory = runs.written()
+    kept: set[int] = set()
+    fsync, write = os.fsync, chain.write
+
+    def counting(handle: int) -> None:
+        kept.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def checking(path: Path, content: bytes) -> None:
+        if path.name == SUMS:
+            everything = [directory.parent, directory, *directory.rglob("*")]
+            assert [each.name for each in everything if each.stat().st_ino not in kept] == []
+        write(path, content)
+
+    monkeypatch.setattr(os, "fsync", counting)
+    monkeypatch.setattr(chain, "write", checking)
+    runs.seal(directory)
+    assert runs.verify(directory).holds
 
 
 def test_a_head_that_cannot_be_written_is_told_and_the_run_is_sealed(

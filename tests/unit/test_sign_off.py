@@ -115,6 +115,12 @@ def late(path: Path, keys: Keys) -> None:
     keys.allowed.write_text(lines, encoding="utf-8")
 
 
+def backdated(path: Path, keys: Keys) -> None:
+    """A key that has run out signs, and says that it was still good: but the run was not there then."""
+    late(path, keys)
+    signed_anew("at", "2026-10-31T00:00:00Z")(path, keys)
+
+
 def both_alike(path: Path, keys: Keys) -> None:
     """The runner's key signs a review, and may sign for everything."""
     keys.allowed.write_text(f"{RUNNER} {public(keys.runner)}\n", encoding="utf-8")
@@ -135,6 +141,7 @@ def both_alike(path: Path, keys: Keys) -> None:
         (signed_anew("role", "x", by="runner"), "no second person"),
         (both_alike, "no second person"),
         (late, "EXPIRED"),
+        (backdated, "was made at 2026-10-31 00:00 UTC, before the run was sealed"),
         (lambda _, keys: keys.allow(), None),
         (lambda path, _: path.with_name(f"{path.name}.sig").unlink(), "UNSIGNED"),
         (lambda path, _: path.unlink(), "belongs to no sign-off"),
@@ -160,6 +167,24 @@ def test_a_sign_off_that_does_not_hold_says_why(
     if said is not None:
         assert said in out
         assert "DOES NOT HOLD" in out
+
+
+def test_where_it_is_known_from_who_may_sign_is_said(
+    runs: Runs, keys: Keys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that came with its own profile vouches for itself: whoever verifies it has to see that."""
+    directory = runs.sealed()
+    (keys.folder / "profiles" / "test").mkdir(parents=True)
+    settings = f'[evidence]\nidentity = "{RUNNER}"\nallowed_signers = "allowed_signers"\n'
+    (keys.folder / "profiles/test/profile.toml").write_text(settings, encoding="utf-8")
+    monkeypatch.setattr(cli, "_now", lambda: NOW)
+    elsewhere = keys.folder / "reports"
+    monkeypatch.chdir(elsewhere)
+    for arguments in (["bundle", "verify", str(directory)], ["bundle", "chain", str(runs.stream)]):
+        assert cli.main(arguments) == 0
+        assert f"signers         {keys.allowed}, as the profile test says" in capsys.readouterr().out.splitlines()
+        assert cli.main([*arguments, "--allowed-signers", "../allowed_signers"]) == 0
+        assert "signers         ../allowed_signers" in capsys.readouterr().out.splitlines()
 
 
 def test_what_is_not_as_it_was_sealed_is_not_signed_off(

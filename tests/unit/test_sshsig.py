@@ -33,7 +33,7 @@ def allowed(made: dict[str, Any], options: str = "") -> tuple[Signer, ...]:
 
 @pytest.mark.parametrize("name", ["ed25519", "ed25519-sha256"])
 @pytest.mark.parametrize(
-    "options", ["", f'namespaces="file,{NAMESPACE}"', f"namespaces={NAMESPACE}", 'namespaces="!file,opsverify-*"']
+    "options", ["", f'namespaces="file,{NAMESPACE}"', f'NAMESPACES="{NAMESPACE}"', 'namespaces="!file,opsverify-*"']
 )
 def test_a_signature_of_openssh_holds(made: dict[str, Any], name: str, options: str) -> None:
     (signer,) = signers_of(made["text"].encode(), made["signatures"][name], allowed(made, options), NAMESPACE)
@@ -122,7 +122,15 @@ def test_keys_of_other_kinds_are_kept_and_sign_nothing(made: dict[str, Any]) -> 
         (lambda line: f'alice@lab valid-after="20260101" {line}', "'20260101' is not understood"),
         (lambda line: f'alice@lab valid-after="20261301Z" {line}', "'20261301Z' is not understood"),
         (lambda line: f'alice@lab namespaces="a {line}', "a quote is not closed"),
-        (lambda line: f"alice@lab valid-before=20200101Z,valid-before=20990101Z {line}", "'valid-before' stands there"),
+        (
+            lambda line: f'alice@lab valid-before="20200101Z",valid-before="20990101Z" {line}',
+            "'valid-before' stands there",
+        ),
+        (lambda line: f"alice@lab valid-before=20990101Z {line}", "'valid-before=20990101Z' are not understood"),
+        (lambda line: f"alice@lab namespaces=a,b {line}", "are not understood, expected name="),
+        (lambda line: f'alice@lab namespaces="a", {line}', "are not understood, expected name="),
+        (lambda line: f"alice@lab\v{line}", "expected principals"),
+        (lambda line: f"alice@lab\xa0{line}", "expected principals"),
         (lambda line: f"alice@lab {line[:40]}", "the key is not understood"),
         (lambda line: line, "expected principals"),
         (lambda _: "alice@lab", "expected principals"),

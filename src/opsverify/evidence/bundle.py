@@ -103,7 +103,7 @@ def verify(directory: Path, by: Trust, *, unsigned_ok: bool = False) -> Bundle:
     first = previous is None and _is_first(directory / PREV)
     signature = _signature(directory, text, seal, by, unsigned_ok=unsigned_ok)
     findings += signature.findings
-    reviews = signoff.seen(directory, seal.run if seal else name, digest, by, signature.key)
+    reviews = signoff.seen(directory, seal, digest, by, signature.key)
     return Bundle(
         name, digest, len(listed), seal, previous, first, signature.signer, tuple(_once(findings)), tuple(reviews)
     )
@@ -146,7 +146,7 @@ def _signature(directory: Path, text: bytes, seal: Seal | None, by: Trust, *, un
         wrong_key = Finding(
             "WRONG KEY", f"{SEAL}: says {seal.key or 'no key'}, and {fingerprint(found.key)} has signed"
         )
-        return Signature(found.key, found.signer, (*found.findings, wrong_key))
+        return Signature(found.key, "", (*found.findings, wrong_key))
     return found
 
 

@@ -139,11 +139,16 @@ def newest(stream: Path) -> Newest:
     """
     sealed = dict(_sealed(stream))
     try:
-        head, remark = read(stream / HEAD), ""
+        head, problem = read(stream / HEAD), "says that there is no run"
     except ChainError as error:
+        head, problem = None, str(error)
+    remark = ""
+    if head is None:
         head = _tip(sealed)
         lost = (stream / HEAD).exists() or head is not None
-        remark = f"{HEAD} {error}; the chain goes on after {head.run if head else 'nothing'}" if lost else ""
+        remark = f"{HEAD} {problem}; the chain goes on after {head.run if head else 'nothing'}" if lost else ""
+    elif sealed.get(head.run, ("", None))[0] != head.digest:
+        remark = f"{head.run}: is the newest run by {HEAD}, and is not there as it was sealed"
     seen: set[Entry] = set()
     while head is not None and head not in seen:
         seen.add(head)
@@ -193,9 +198,9 @@ def write(path: Path, content: bytes) -> None:
     settle(path.parent)
 
 
-def settle(folder: Path) -> None:
-    """Let the names in a folder reach the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def settle(path: Path) -> None:
+    """Let what is in a file, or the names in a folder, reach the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

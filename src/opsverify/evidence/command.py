@@ -69,7 +69,7 @@ def run(chosen: argparse.Namespace, now: datetime) -> int:
     if not directory.is_dir():
         raise UsageError(f"{chosen.directory}: there is no such folder")
     of = directory if chosen.act == "chain" else directory.parent
-    by = _trust(chosen, of, now, identity=chosen.act != "sign-off")
+    by, told = _trust(chosen, of, now, identity=chosen.act != "sign-off")
     if chosen.act == "sign-off":
         return _sign_off(chosen, directory, by)
     found: bundle.Bundle | stream.Stream
@@ -77,21 +77,27 @@ def run(chosen: argparse.Namespace, now: datetime) -> int:
         found = stream.verify(directory, by, head=chosen.head, unsigned_ok=chosen.unsigned_ok)
     else:
         found = bundle.verify(directory, by, unsigned_ok=chosen.unsigned_ok)
+    if told:
+        print(line("signers", told))
     print(found.told())
     return OK if found.holds else NOT_VERIFIED
 
 
-def _trust(chosen: argparse.Namespace, of: Path, now: datetime, *, identity: bool) -> Trust:
-    """Whom to believe: what the command line says, else the profile; by default that of the stream's name."""
-    root = _root(of)
+def _trust(chosen: argparse.Namespace, of: Path, now: datetime, *, identity: bool) -> tuple[Trust, str]:
+    """Whom to believe: what the command line says, else the profile; by default that of the stream's name.
+
+    And in words where that is known from: runs may lie in a folder whose own profile vouches for them.
+    """
+    root, name = _root(of), chosen.profile or of.name
     settings = Evidence()
     if chosen.profile is not None or root is not None:
-        settings = profile.evidence(chosen.profile or of.name, root or Path.cwd(), must=chosen.profile is not None)
+        settings = profile.evidence(name, root or Path.cwd(), must=chosen.profile is not None)
     base = root or Path.cwd()
     allowed = chosen.allowed_signers or (base / settings.allowed_signers if settings.allowed_signers else None)
     revoked = chosen.revoked or (base / settings.revoked if settings.revoked else None)
     expected = (chosen.identity or (None if chosen.allowed_signers else settings.identity)) if identity else None
-    return trust(now, allowed, revoked, expected)
+    told = str(allowed or "") if chosen.allowed_signers or not allowed else f"{allowed}, as the profile {name} says"
+    return trust(now, allowed, revoked, expected), told
 
 
 def _root(of: Path) -> Path | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from opsverify.errors import UsageError
-from opsverify.evidence import manifest, publishing, sealing, signing
+from opsverify.evidence import formats, manifest, page, publishing, sealing, signing
 from opsverify.evidence.finding import line
+from opsverify.evidence.formats import FORMATS
 from opsverify.evidence.manifest import SIGNATURE, SUMS
 from opsverify.evidence.sealing import Sealed, SealingError
 from opsverify.run import Run
+from opsverify.summary import Document
 
 
 def _unheard(run: Run, sealed: Sealed) -> list[str]:
@@ -32,6 +36,26 @@ class Say(Protocol):
     """Shows a line on the terminal, in colour."""
 
     def __call__(self, text: str, **markup: bool) -> None: ...
+
+
+def show(run: Run, document: Document, say: Say) -> bool:
+    """Write the auditor's page and the other formats; whether all of them are: a run without one is incomplete.
+
+    Raises:
+        OSError: a file cannot be written, which is no matter of this one view.
+    """
+    views: dict[str, Callable[[], object]] = {page.NAME: partial(page.write, run.directory)}
+    views |= {each.file: partial(formats.write, each, run.directory, document, run.root) for each in FORMATS.values()}
+    written = True
+    for name, write in views.items():
+        try:
+            write()
+        except OSError:
+            raise
+        except Exception as error:
+            say(line("NOT WRITTEN", f"{name}: {type(error).__name__}: {error}"), red=True)
+            written = False
+    return written
 
 
 def finish(run: Run, say: Say) -> bool:

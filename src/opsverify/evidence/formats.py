@@ -32,20 +32,15 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def write_all(directory: Path, document: Document, root: Path | None = None) -> list[Path]:
-    """Write every format of a run into its directory, and return the files.
+def write(form: Format, directory: Path, document: Document, root: Path) -> None:
+    """Write one format of a run into its directory. ``root``: where CI looks for files from.
 
-    To be called when all that they are about is written, and before the run is sealed: they name the digests of the
-    record, the transcript, the pages and the inputs. ``root``: where CI looks for files from (default: here).
+    To be called when all that it is about is written, and before the run is sealed: it names the digests of the
+    record, the transcript, the pages and the inputs.
     """
-    source = gathered(directory, document, root or Path.cwd())
-    written = []
-    for each in FORMATS.values():
-        path = directory / each.file
-        unfinished = directory / f".{each.file}.tmp"
-        unfinished.write_text(each.render(source), encoding="utf-8", newline="\n")
-        written.append(unfinished.replace(path))
-    return written
+    unfinished = directory / f".{form.file}.tmp"
+    unfinished.write_text(form.render(gathered(directory, document, root)), encoding="utf-8", newline="\n")
+    unfinished.replace(directory / form.file)
 
 
 def render(name: str, directory: Path, root: Path) -> str:

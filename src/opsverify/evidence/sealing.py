@@ -7,8 +7,8 @@ is unfinished, and one that is killed after it is whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -16,13 +16,14 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from opsverify import sshsig
 from opsverify.catalogue import Strict, first_problem
-from opsverify.errors import OpsverifyError
+from opsverify.errors import OpsverifyError, reason
 from opsverify.evidence import chain, manifest
 from opsverify.evidence.chain import PREV, ChainError, Entry
 from opsverify.evidence.manifest import SIGNATURE, SUMS, ManifestError
 from opsverify.evidence.signing import NAMESPACE, Signing
 
 SEAL = "seal.json"
+CLOCK = timedelta(minutes=5)  # by which two clocks may differ, or a runner's was set back between two runs
 
 
 class SealingError(OpsverifyError):
@@ -70,7 +71,9 @@ def seal(directory: Path, signing: Signing, now: Callable[[], datetime]) -> Seal
             last = chain.newest(stream)
             chain.write(directory / PREV, last.entry.line if last.entry else chain.FIRST.encode())
             chain.write(directory / SEAL, _seal(directory, signing, now(), last.entry))
-            text = manifest.dump(manifest.digests_of(directory))
+            digests = manifest.digests_of(directory)
+            text = manifest.dump(digests)
+            _settle(directory, digests)
             if signing.key is not None:
                 signature = sshsig.sign(text, signing.key, NAMESPACE)
                 chain.write(directory / SIGNATURE, signature.encode())
@@ -78,10 +81,18 @@ def seal(directory: Path, signing: Signing, now: Callable[[], datetime]) -> Seal
             entry = Entry(directory.name, manifest.digest_of(text))
             remark = _pointed(stream, entry) or last.remark
     except OSError as error:
-        raise SealingError(f"{directory.name}: {error.strerror or error}") from None
+        raise SealingError(f"{directory.name}: {reason(error)}") from None
     except (ChainError, ManifestError) as error:
         raise SealingError(f"{directory.name}: {error}") from None
     return Sealed(entry, signing.identity if signing.key else "", remark)
+
+
+def _settle(directory: Path, names: Iterable[str]) -> None:
+    """Let all that is sealed reach the disk, or a power cut leaves a run that somebody seems to have altered."""
+    files = {directory / each for each in names}
+    folders = {folder for each in files for folder in each.parents if folder.is_relative_to(directory.parent)}
+    for path in files | folders:
+        chain.settle(path)
 
 
 def _pointed(stream: Path, entry: Entry) -> str:

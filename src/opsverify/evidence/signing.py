@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Signing:
     identity: str = ""
     key: Ed25519PrivateKey | None = None
     missing: str = ""
-    text: str = ""
+    text: str = field(default="", repr=False)
 
     @property
     def fingerprint(self) -> str:

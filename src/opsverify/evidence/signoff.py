@@ -22,10 +22,12 @@ from opsverify.catalogue import Strict, Text, first_problem
 from opsverify.errors import UsageError
 from opsverify.evidence import chain, manifest
 from opsverify.evidence.finding import Finding, wrong
+from opsverify.evidence.sealing import CLOCK, Seal
 from opsverify.evidence.settings import Identity
 from opsverify.evidence.signing import SIGN_OFF, Trust, examine
 
 NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}\.json")
+SUFFIX = ".signoffs"
 Verdict = Literal["accepted", "accepted-with-remarks", "rejected"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -69,7 +71,7 @@ class Seen(NamedTuple):
 
 def folder(directory: Path) -> Path:
     """Where the sign-offs of a run lie."""
-    return directory.with_name(f"{directory.name}.signoffs")
+    return directory.with_name(f"{directory.name}{SUFFIX}")
 
 
 def add(directory: Path, said: SignOff, key: Ed25519PrivateKey | None) -> Path:
@@ -90,7 +92,7 @@ def add(directory: Path, said: SignOff, key: Ed25519PrivateKey | None) -> Path:
     return path
 
 
-def seen(directory: Path, run: str, digest: str, by: Trust, runner: bytes | None) -> list[Seen]:
+def seen(directory: Path, seal: Seal | None, digest: str, by: Trust, runner: bytes | None) -> list[Seen]:
     """The sign-offs of a run, the oldest first. ``runner`` is the key that has signed the run: it reviews nothing."""
     where = folder(directory)
     try:
@@ -99,13 +101,13 @@ def seen(directory: Path, run: str, digest: str, by: Trust, runner: bytes | None
         return []
     except OSError as error:
         return [Seen(where.name, None, (Finding("SIGN-OFF", f"cannot be read: {error.strerror}"),))]
-    found = [_seen(where / name, run, digest, by, runner) for name in names if NAME.fullmatch(name)]
+    found = [_seen(where / name, seal, digest, by, runner) for name in names if NAME.fullmatch(name)]
     known = {each.file for each in found} | {f"{each.file}.sig" for each in found}
     strays = [name for name in names if name not in known and not name.startswith(".")]
     return found + [Seen(name, None, (Finding("SIGN-OFF", "belongs to no sign-off"),)) for name in strays]
 
 
-def _seen(path: Path, run: str, digest: str, by: Trust, runner: bytes | None) -> Seen:
+def _seen(path: Path, seal: Seal | None, digest: str, by: Trust, runner: bytes | None) -> Seen:
     try:
         text = manifest.content(path)
         said = SignOff.model_validate_json(text)
@@ -114,10 +116,14 @@ def _seen(path: Path, run: str, digest: str, by: Trust, runner: bytes | None) ->
     except ValidationError as error:
         return Seen(path.name, None, (Finding("ALTERED", f"is not understood: {first_problem(error)[:200]}"),))
     findings = []
+    run = seal.run if seal else path.parent.name.removesuffix(SUFFIX)
     if said.manifest_sha256 != digest or said.run != run:
         findings.append(
             Finding("ALTERED", f"is about {said.run}, digest {said.manifest_sha256}, not about this bundle")
         )
+    if seal is not None and said.at < seal.sealed - CLOCK:  # with a key that has run out since, say
+        made = f"{said.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        findings.append(Finding("SIGN-OFF", f"was made at {made}, before the run was sealed, by its own account"))
     try:
         armored = manifest.content(path.with_name(f"{path.name}.sig"))
     except FileNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +15,9 @@ from opsverify.evidence.bundle import Bundle
 from opsverify.evidence.chain import HEAD, PRUNED, ChainError, Entry
 from opsverify.evidence.finding import Finding, line, wrong
 from opsverify.evidence.manifest import SUMS
+from opsverify.evidence.sealing import CLOCK
 from opsverify.evidence.signing import Trust
 from opsverify.summary import number
-
-CLOCK = timedelta(minutes=5)  # by which a runner's clock may have been set back between two runs
 
 
 class Pointer(NamedTuple):
@@ -129,13 +128,44 @@ def linked(
         if len(names) > 1
     ]
     tips = [each.entry for each in sealed if each.entry is not None and each.entry not in followers]
-    findings += _head(head, tips, known, by_digest, unsealed, pruned)
+    findings += _head(head, tips, known, by_digest, unsealed)
     tip = head.entry if head.entry in tips else max(tips, default=None)
-    if published is not None and published not in by_digest and published not in {each.digest for each in pruned}:
-        findings.append(
-            Finding("TRUNCATED", f"no run has the digest {published}: the chain was cut off before it, or written anew")
-        )
+    entries = {each.entry for each in sealed}
+    resumed = [each for each in sealed if each.previous is not None and each.previous not in entries]
+    if not wrong(findings):  # of a chain that is broken anyway there are several ends
+        ends = [each for each in sealed if each.entry in tips and each.entry != tip]
+        findings += [strange for each in ends for strange in _strange(each, resumed)]
+    if published is not None and published not in by_digest:
+        findings.append(_published(published, resumed, pruned))
     return findings, tip
+
+
+def _strange(end: Bundle, resumed: Sequence[Bundle]) -> Iterator[Finding]:
+    """What is wrong with a run that nothing follows, and that is not the newest.
+
+    What followed it may have been taken away on purpose, as what the ``resumed`` runs follow was; but then one of these
+    was sealed after it.
+    """
+    later = [each.seal for each in resumed if each is not end and each.seal is not None]
+    seal = end.seal
+    if seal is None or not any(each.stream == seal.stream and seal.sealed <= each.sealed + CLOCK for each in later):
+        yield Finding("FORKED", f"{end.name}: is no part of the chain: nothing follows it, and it is not the newest")
+
+
+def _published(digest: str, resumed: Sequence[Bundle], pruned: Collection[Entry]) -> Finding:
+    """What there is to say of a digest that was written down, and that no run has.
+
+    A run that was taken away on purpose had begun before one was sealed that goes on after a run that is gone; and the
+    newest never goes.
+    """
+    gone = next((each for each in pruned if each.digest == digest), None)
+    if gone is None:
+        return Finding("TRUNCATED", f"no run has the digest {digest}: the chain was cut off before it, or written anew")
+    has = f"{gone.run}: has the digest {digest} by {PRUNED}, which says that it was taken away"
+    began = gone.run.partition("-")[0]
+    if any(each.seal and began <= f"{each.seal.sealed.astimezone(UTC) + CLOCK:%Y%m%dT%H%M%SZ}" for each in resumed):
+        return Finding("PRUNED", has, fatal=False)
+    return Finding("TRUNCATED", f"{has}, and no run goes on after it")
 
 
 def _before(
@@ -179,7 +209,6 @@ def _head(
     known: dict[str, Bundle],
     by_digest: dict[str, Bundle],
     unsealed: Collection[str],
-    pruned: Collection[Entry],
 ) -> Iterator[Finding]:
     """What is wrong at the end of the chain."""
     if head.entry is None:
@@ -193,7 +222,7 @@ def _head(
         yield Finding("ALTERED", f"{run}: its {SUMS} is not the one that {HEAD} names")
     elif digest in by_digest and by_digest[digest].name != run:
         yield Finding("REORDERED", f"{by_digest[digest].name}: is the run that {HEAD} names, where it was called {run}")
-    elif digest not in by_digest and head.entry not in pruned:
+    elif digest not in by_digest:  # whatever PRUNED says: the newest run is never taken away on purpose
         what = f"its {SUMS} is not there" if run in unsealed else "is not there"
         yield Finding("TRUNCATED", f"{run}: is the newest run by {HEAD}, and {what}")
     elif tips and head.entry not in tips:
