@@ -124,19 +124,28 @@ def record(*entries: Json, mapping: controls.Controls | None = None, **run: Any)
             "partial": states["not-tested"] > 0,
             "selection": "",
             "verdict": verdict(checks),
+            "python": "3.11.2",
+            "dependencies": {},
+            "duration_s": 5.875,
+            "waived": [f"{each['requirement']}-{each['target']}" for each in checks if each["state"] == "waived"],
             **run,
         },
+        "scores": {},
         "population": {
             "total": len(checks),
             "states": {state: states[state] for state in STATES},
             "reconciled": True,
             "strays": [],
+            "targets": {},
         },
         "waivers": {"file": "", "sha256": "", "entries": []},
         "checks": checks,
         "coverage": [
-            {"requirement": each, "title": "Disk has room", "limits": [], "states": {"pass": 1}, "checks": ["x"]}
-            for each in dict.fromkeys(each["requirement"] for each in checks)
+            {
+                **{name: each[name] for name in ("title", "title_zh", "chapter", "manual", "severity")},
+                **{"requirement": requirement, "limits": [], "states": {}, "checks": [each["check"]]},
+            }
+            for requirement, each in {each["requirement"]: each for each in reversed(checks)}.items()
         ],
         "controls": (mapping or controls.Controls()).document,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from opsverify.errors import UsageError
 from opsverify.evidence import formats, intoto, junit, ocsf, oscal
 from opsverify.evidence.source import Source
-from opsverify.record import STATES
+from opsverify.record import GREEN, STATES
 from tests.unit import published
 from tests.unit.format_cases import (
     EVERY,
@@ -140,6 +141,11 @@ def test_junit_has_each_state_where_ci_looks_for_it() -> None:
         "TST-ATTESTED-01": [],
         "TST-PASS-01": [],
     }
+    stated = found["TST-ATTESTED-01"].findtext("system-out")
+    assert stated is not None
+    assert stated.startswith("ATTESTED: ")
+    assert "by: Aylin Demir; reviewed by: Tomas Novak" in stated
+    assert found["TST-PASS-01"].find("system-out") is None
     failure = found["TST-FAIL-01"].find("failure")
     assert failure is not None
     assert failure.text is not None
@@ -163,6 +169,27 @@ def test_a_reason_stands_in_the_element_as_well_as_in_its_message(name: str, rea
     assert skipped is not None
     assert reason in str(skipped.get("message"))
     assert reason in str(skipped.text)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_run_that_is_not_met_is_red_in_ci(state: str) -> None:
+    told = source(entry(state), verdict="undetermined")
+    told.document["population"]["reconciled"] = False
+    suites = ET.fromstring(junit.render(told))
+    assert int(str(suites.get("failures"))) + int(str(suites.get("errors"))) == 1
+    assert len(suites.findall(".//failure") + suites.findall(".//error")) == 1
+    assert suites.get("tests") == str(len(suites.findall(".//testcase")))
+
+
+def test_a_run_without_any_check_is_red_in_ci() -> None:
+    (error,) = ET.fromstring(junit.render(source(verdict="undetermined"))).iter("error")
+    assert error.text == "undetermined: none of 0 checks tested."
+
+
+def test_no_state_but_those_that_there_are_is_a_case_that_passes() -> None:
+    for render in (each.render for each in formats.FORMATS.values()):
+        with pytest.raises((KeyError, ValueError), match=r"excellent|not in tuple"):
+            render(source(entry("excellent"), verdict="met"))
 
 
 def test_junit_attaches_what_the_run_left_behind_and_nothing_else() -> None:
@@ -216,6 +243,8 @@ def finding(*entries: Json) -> Json:
         (["pass"], "satisfied", "pass"),
         (["pass", "attested"], "satisfied", "pass"),
         (["not-applicable"], "satisfied", "other"),
+        (["not-applicable", "pass"], "satisfied", "pass"),
+        (["not-applicable", "fail"], "not-satisfied", "fail"),
         (["pass", "fail"], "not-satisfied", "fail"),
         (["pass", "waived"], "not-satisfied", "fail"),
         (["pass", "error"], "not-satisfied", "other"),
@@ -228,8 +257,8 @@ def test_a_requirement_is_satisfied_when_all_its_checks_are_green(states: list[s
     target = finding(*(entry(each, target=f"t{at}") for at, each in enumerate(states)))
     assert (target["status"]["state"], target["status"]["reason"]) == (state, reason)
     assert target["target-id"] == "TST-ONE-01"
-    applicable = target.get("implementation-status", {}).get("state") != "not-applicable"
-    assert applicable == (states != ["not-applicable"])
+    applies = "implementation-status" not in target
+    assert applies == (states != ["not-applicable"]), "it says nothing of what is there, but that nothing applies"
 
 
 def test_risks_are_open_unless_somebody_accepted_them() -> None:
@@ -249,6 +278,34 @@ def test_what_was_left_out_was_not_reviewed() -> None:
     (selection,) = result["reviewed-controls"]["control-selections"]
     assert selection["include-controls"] == [{"control-id": "TST-ONE-01"}]
     assert selection["exclude-controls"] == [{"control-id": "TST-TWO-01"}]
+    (objectives,) = result["reviewed-controls"]["control-objective-selections"]
+    assert objectives["include-objectives"] == [{"objective-id": "TST-ONE-01"}]
+    assert objectives["exclude-objectives"] == [{"objective-id": "TST-TWO-01"}]
+
+
+@pytest.mark.parametrize("told", [source(), source(entry("not-tested"))])
+def test_a_run_that_tested_nothing_has_reviewed_nothing(told: Source) -> None:
+    (result,) = published.oscal(oscal.render(told))["results"]
+    for (each,) in result["reviewed-controls"].values():
+        assert each["include-all"] == {}, "OSCAL takes no less"
+        assert each["remarks"] == "Nothing was reviewed."
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "expected"),
+    [
+        ("pass", ["live", "artefact"], ["TEST", "EXAMINE"]),
+        ("pass", ["live", "attested"], ["TEST"]),  # nobody was asked
+        ("attested", ["live", "attested"], ["TEST", "INTERVIEW"]),
+        ("attested", ["artefact"], ["EXAMINE", "INTERVIEW"]),
+        ("fail", ["attested"], ["INTERVIEW"]),
+        ("not-tested", ["live"], ["UNKNOWN"]),
+        ("not-applicable", ["live"], ["UNKNOWN"]),
+    ],
+)
+def test_an_observation_says_by_what_it_was_made(state: str, kind: list[str], expected: list[str]) -> None:
+    (result,) = published.oscal(oscal.render(source(entry(state, kind=kind))))["results"]
+    assert result["observations"][0]["methods"] == expected
 
 
 def test_evidence_is_named_with_its_digest() -> None:
@@ -291,8 +348,11 @@ def test_ocsf_says_pass_for_nothing_but_what_passed() -> None:
     assert {state: each.get("status") for state, each in found.items() if "status" in each} == {
         "fail": "New",
         "error": "New",
-        "waived": "Suppressed",
+        "waived": "Waived",
     }
+    assert found["waived"]["status_id"] == 99, "3 is what was found to be benign"
+    assert {each["unmapped"]["state"] for each in events} == set(STATES)
+    assert all("duration" not in each for each in events), "it would be the time from start_time to end_time"
     assert found["waived"]["comment"].startswith("waived until 2026-12-15")
     assert found["fail"]["severity"] == "High"
     assert found["pass"]["severity"] == "Informational"
@@ -335,6 +395,14 @@ def test_a_statement_passes_only_what_was_all_tested_and_met(states: list[str], 
     assert predicate["result"] == expected
     listed = [each for name in ("passedTests", "warnedTests", "failedTests") for each in predicate[name]]
     assert len(listed) == len(states) - states.count("not-applicable")
+    (suite,) = [each for each in predicate["configuration"] if each["name"] == "opsverify"]
+    attested = [f"TST-ONE-01-t{at}" for at, each in enumerate(states) if each == "attested"]
+    assert suite["annotations"]["attested"] == attested, "the predicate has no list for these"
+
+
+@pytest.mark.parametrize("state", [each for each in STATES if each not in GREEN])
+def test_no_check_that_is_not_green_is_in_a_statement_that_passes(state: str) -> None:
+    assert intoto.verdict(source(entry(), entry(state, target="two"), verdict="met", partial=False)) != "PASSED"
 
 
 def test_a_run_that_does_not_add_up_fails() -> None:
@@ -350,14 +418,6 @@ def test_a_statement_is_about_the_files_by_digest() -> None:
     assert {"profile lab", "inputs/profile.toml", "opsverify"} <= set(names)
     assert names["opsverify"] == {"gitCommit": "ab" * 20}
     assert statement["predicate"]["url"] == "https://ci.example/42"
-
-
-def test_the_digest_of_the_catalogue_is_of_requirements_and_limits_alone() -> None:
-    told, other = source(entry()), source(entry("fail"))
-    other.document["coverage"][0]["states"] = {"fail": 1}
-    assert intoto.catalogue_digest(told) == intoto.catalogue_digest(other)
-    other.document["coverage"][0]["limits"] = [{"name": "used", "expected": "at most 0.9"}]
-    assert intoto.catalogue_digest(told) != intoto.catalogue_digest(other)
 
 
 # ---- a run
@@ -386,13 +446,15 @@ def test_a_run_that_is_over_gives_the_same_again(everything: Outcome) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "run/results.json: cannot be read (No such file or directory); expected the directory of a run"),
-        ("{", "run/results.json: is no JSON: "),
-        ("[" * 100_000, "run/results.json: is no JSON: "),
-        ("[]", "run/results.json: is no record of a run: has no run"),
-        (json.dumps({"run": {}, "population": {}, "checks": []}), "has no coverage"),
-        (json.dumps({**record(entry()), "checks": [{}]}), "that this version reads: KeyError: "),
-        (json.dumps({**record(entry()), "checks": [3]}), "that this version reads: TypeError: "),
+        (None, "run/results.json: cannot be read: No such file or directory"),
+        ("{", "run/results.json: is no record of a run: "),
+        ("[" * 100_000, "run/results.json: is no record of a run: "),
+        ("[]", "run/results.json: is no record of a run: "),
+        (json.dumps({"run": {}, "population": {}, "checks": []}), "is no record of a run: run.id: "),
+        (json.dumps({**record(entry()), "checks": [{}]}), "is no record of a run: checks.0.requirement: "),
+        (json.dumps({**record(entry()), "checks": [3]}), "is no record of a run: checks.0: "),
+        (json.dumps(record(entry("excellent"), verdict="met")), "is no record of a run: checks.0.state: "),
+        (json.dumps(record(entry(), end="yesterday")), "is no record of a run: end: "),
     ],
 )
 def test_what_is_no_record_is_one_clear_error(tmp_path: Path, text: str | None, message: str) -> None:
@@ -408,5 +470,7 @@ def test_what_is_no_record_is_one_clear_error(tmp_path: Path, text: str | None, 
 def test_ten_thousand_checks_take_seconds() -> None:
     many = [entry(STATES[at % len(STATES)], target=f"t{at}") for at in range(10_000)]
     told = source(*many)
+    start = time.process_time()
     sizes = {name: len(each.render(told)) for name, each in formats.FORMATS.items()}
+    assert time.process_time() - start < 10
     assert sizes["junit"] < 30_000_000, "what GitLab takes"

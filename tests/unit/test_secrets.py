@@ -312,6 +312,34 @@ def test_a_file_with_a_secret_fails_the_run_and_is_withheld(project: Project) ->
     ]
 
 
+UNMASKED = """
+import os
+from opsverify.record import Record
+from opsverify.redaction import Redactor
+
+before = Record.document
+
+def document(self, ended):
+    found = before(self, ended)
+    found["checks"][0]["message"] = os.environ["TEST_SECRET"]
+    return found
+
+Record.document = document
+Redactor.value = lambda self, value: value
+"""
+
+
+def test_of_a_record_that_was_withheld_there_is_no_other_format(project: Project) -> None:
+    """They spell what it says in ways that no search knows: a newline is an arrow in one line, for instance."""
+    project.write("checks/health/conftest.py", UNMASKED)
+    outcome = project.run()
+    assert outcome.status == 1
+    assert outcome.directory is not None
+    log = json.loads((outcome.directory / "redactions.json").read_text(encoding="utf-8"))
+    assert {each["file"] for each in log["withheld"]} == {"results.json", "report.html"}
+    assert not set(files(outcome.directory)) & {"results.json", *(each.file for each in FORMATS.values())}
+
+
 @pytest.mark.parametrize(
     ("secret", "why"),
     [

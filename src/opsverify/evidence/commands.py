@@ -59,9 +59,9 @@ def _export(chosen: argparse.Namespace, root: Path) -> int:
 
 def _controls(chosen: argparse.Namespace, root: Path) -> int:
     from opsverify import catalogue  # noqa: PLC0415
-    from opsverify.evidence import controls, formats  # noqa: PLC0415
+    from opsverify.evidence import controls, reading  # noqa: PLC0415
 
-    document = formats.read(chosen.directory) if chosen.directory else None
+    document = reading.record_of(chosen.directory) if chosen.directory else None
     mapping = controls.of_document(document) if document else controls.Controls()
     if not mapping.frameworks:  # no run is asked about, or one from before there was a mapping
         mapping = controls.load(root / "checks", catalogue.load(root / "checks"))
@@ -77,24 +77,24 @@ def _controls(chosen: argparse.Namespace, root: Path) -> int:
 def _lines(framework: str, document: dict[str, Any], mapping: Any) -> Iterator[str]:
     """A framework's controls, each with the requirements that serve it and the states of their checks."""
     from opsverify.evidence import controls  # noqa: PLC0415
-    from opsverify.summary import SIGNS, visible  # noqa: PLC0415
+    from opsverify.evidence.source import line  # noqa: PLC0415
+    from opsverify.summary import SIGNS  # noqa: PLC0415
 
-    titles = {each["requirement"]: each["title"] for each in document["checks"]}
-    yield " · ".join(mapping.frameworks[framework])
+    sections = controls.by_control(framework, document, mapping)
+    titles = {each["requirement"]: each["title"] for each in (*document["checks"], *document.get("coverage", ()))}
+    yield line(" · ".join(mapping.frameworks[framework]))
     yield "The mapping is the suite's own: it says where to look, not that a control is met."
     yield "映射由本套件给出，仅指明查证之处，不代表控制项已满足。"
-    for section in controls.by_control(framework, document, mapping):
+    for section in sections:
         control = section.control
         yield ""
-        yield (
-            f"{control.id}  {control.title} {control.title_zh}"
-            if control
-            else "–  asked for by nothing in it 无对应要求"
-        )
+        heading = f"{control.id}  {control.title} {control.title_zh}" if control else ""
+        yield line(heading or "–  asked for by nothing in it 无对应要求")
         for name in section.requirements:
             states = [each["state"] for each in section.checks if each["requirement"] == name]
             told = ", ".join(
                 f"{sign.symbol} {state} {states.count(state)}" for state, sign in SIGNS.items() if state in states
             )
+            told = told if states else "no check in this run"
             why = "" if control else f" – {mapping.reason(name, framework)[0]}"
-            yield visible(f"    {name:<16} {titles[name]}{why}{f'  [{told}]' if told else ''}")
+            yield f"    {line(name):<16} {line(titles[name] + why)}{f'  [{told}]' if told else ''}"

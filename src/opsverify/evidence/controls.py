@@ -234,7 +234,8 @@ def controls_of(requirement: str, document: Document, framework: str = "") -> tu
 def by_control(framework: str, document: Document, controls: Controls | None = None) -> list[Section]:
     """What a record shows of each control, in the order of the framework; last what nothing in it asks for.
 
-    A check stands below each control that its requirement serves. ``controls``: of a record that took none along.
+    A check stands below each control that its requirement serves. A requirement that the run has no check of stands
+    there too: its control must not fall out of sight. ``controls``: of a record that took none along.
 
     Raises:
         UsageError: no such framework.
@@ -243,16 +244,17 @@ def by_control(framework: str, document: Document, controls: Controls | None = N
     if framework not in mapping.frameworks:
         known = ", ".join(mapping.frameworks) or "none: the record has no mapping"
         raise UsageError(f"framework {framework!r}: unknown (known: {known})")
-    requirements = list(dict.fromkeys(each["requirement"] for each in document["checks"]))
+    rows = [*document["checks"], *document.get("coverage", ())]
+    requirements = list(dict.fromkeys(each["requirement"] for each in rows))
     serving: dict[str, list[str]] = {}
     shown: dict[str, Control] = {}
     for requirement in requirements:
         for control in mapping.of(requirement, framework):
             serving.setdefault(control.id, []).append(requirement)
             shown.setdefault(control.id, control)
-    entries: dict[str, list[Entry]] = {}
+    entries: dict[str, list[Entry]] = {each: [] for each in requirements}
     for each in document["checks"]:
-        entries.setdefault(each["requirement"], []).append(each)
+        entries[each["requirement"]].append(each)
     order = mapping.document["frameworks"][framework]["controls"]
     sections = [_section(shown[each], serving[each], entries) for each in order if each in serving]
     rest = [each for each in entries if not mapping.of(each, framework)]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from opsverify.errors import UsageError
-from opsverify.evidence import formats, manifest, page, publishing, sealing, signing
+from opsverify.evidence import formats, manifest, page, publishing, reading, sealing, signing
 from opsverify.evidence.finding import line
 from opsverify.evidence.formats import FORMATS
 from opsverify.evidence.manifest import SIGNATURE, SUMS
@@ -41,11 +41,16 @@ class Say(Protocol):
 def show(run: Run, document: Document, say: Say) -> bool:
     """Write the auditor's page and the other formats; whether all of them are: a run without one is incomplete.
 
+    There is none of a record that was withheld: it would say what the record does, in spellings that no search knows.
+
     Raises:
         OSError: a file cannot be written, which is no matter of this one view.
     """
     views: dict[str, Callable[[], object]] = {page.NAME: partial(page.write, run.directory)}
     views |= {each.file: partial(formats.write, each, run.directory, document, run.root) for each in FORMATS.values()}
+    if not (run.directory / reading.RECORD).is_file():
+        say(line("NOT WRITTEN", f"{', '.join(views)}: {reading.RECORD}, which they show, was withheld"), red=True)
+        return False
     written = True
     for name, write in views.items():
         try:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from opsverify.errors import UsageError
-from opsverify.evidence import intoto, junit, manifest, ocsf, oscal
+from opsverify.evidence import intoto, junit, manifest, ocsf, oscal, reading
 from opsverify.evidence.source import Source
 from opsverify.summary import Document
 
-RECORD = "results.json"
-DIGESTED = (RECORD, "transcript.jsonl", "report.html", "evidence.html")
+DIGESTED = (reading.RECORD, reading.TRANSCRIPT, "report.html", "evidence.html")
 INPUTS = "inputs"
 
 
@@ -47,35 +45,14 @@ def render(name: str, directory: Path, root: Path) -> str:
     """One format of a run that is over.
 
     Raises:
-        UsageError: the directory holds no record that can be read.
+        UsageError: the directory holds no record of a run.
     """
-    document = read(directory)
+    document = reading.record_of(directory)
     try:
         return FORMATS[name].render(gathered(directory, document, root))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:  # of what the shape leaves open
         told = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{directory.name}/{RECORD}: is no record of a run that this version reads: {told}") from None
-
-
-def read(directory: Path) -> Document:
-    """The record of a run.
-
-    Raises:
-        UsageError: there is none, or it is not as a record has to be.
-    """
-    shown = f"{directory.name}/{RECORD}"
-    try:
-        document = json.loads((directory / RECORD).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{shown}: cannot be read ({error.strerror}); expected the directory of a run") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown}: is no JSON: {error}") from None
-    expected = {"run": dict, "population": dict, "checks": list, "coverage": list}
-    for name, kind in expected.items():
-        if not isinstance(document, dict) or not isinstance(document.get(name), kind):
-            raise UsageError(f"{shown}: is no record of a run: has no {name}")
-    found: Document = document
-    return found
+        raise UsageError(f"{directory / reading.RECORD}: is no record that this version reads: {told}") from None
 
 
 def gathered(directory: Path, document: Document, root: Path) -> Source:

@@ -1,7 +1,9 @@
 """OCSF Compliance Findings (class 2003), one line of JSON for each check, for whatever gathers security events.
 
-What is waived has failed: its compliance is ``Fail`` and its status ``Suppressed``. Only ``pass`` and ``attested`` are
-``Pass``; what could not be determined, or was not tested, is ``Unknown``.
+What is waived has failed: its compliance is ``Fail`` and its status ``Waived``, not ``Suppressed``, by which OCSF means
+what is benign. Only ``pass`` and ``attested`` are ``Pass``; what could not be determined, or was not tested, is
+``Unknown``. What was held against is the manual alone, so no standard of others is named as evaluated: the controls
+that the evidence serves stand in ``unmapped``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ COMPLIANCE = {
     "not-tested": (0, "Unknown"),
     "not-applicable": (99, "Not Applicable"),
 }
-STATUS = {"waived": (3, "Suppressed"), "fail": (1, "New"), "error": (1, "New")}
+STATUS = {"waived": (99, "Waived"), "fail": (1, "New"), "error": (1, "New")}
 SEVERITIES = {"critical": (5, "Critical"), "high": (4, "High"), "medium": (3, "Medium"), "low": (2, "Low")}
 INFORMATIONAL = (1, "Informational")
 
@@ -65,7 +67,6 @@ def _event(source: Source, entry: Entry, position: int, mapping: controls.Contro
         "time": _millis(run["end"]),
         "start_time": _millis(run["start"]),
         "end_time": _millis(run["end"]),
-        "duration": max(0, round(float(entry["duration_s"]) * 1000)),
         "severity_id": severity_id,
         "severity": severity,
         "message": line(f"{entry['requirement']} on {entry['target']}: {state}: {why(entry)}"),
@@ -85,7 +86,7 @@ def _event(source: Source, entry: Entry, position: int, mapping: controls.Contro
             "created_time": _millis(run["end"]),
             "data_sources": ["transcript.jsonl"],
         },
-        "compliance": _compliance(entry, mapping),
+        "compliance": _compliance(entry),
         "resources": [
             {
                 "uid": line(f"{entry['target_kind']}/{entry['target']}"),
@@ -100,6 +101,8 @@ def _event(source: Source, entry: Entry, position: int, mapping: controls.Contro
             "must_pass": bool(entry["must_pass"]),
             "check": line(entry["check"]),
             "exchanges": [line(each) for each in entry["exchanges"]],
+            "duration_s": entry["duration_s"],
+            "serves": [line(f"{each.framework}:{each.id}") for each in mapping.of(entry["requirement"])],
         },
     }
     evidence = _evidence(entry)
@@ -114,15 +117,13 @@ def _event(source: Source, entry: Entry, position: int, mapping: controls.Contro
     return event
 
 
-def _compliance(entry: Entry, mapping: controls.Controls) -> Json:
+def _compliance(entry: Entry) -> Json:
     status_id, status = COMPLIANCE[entry["state"]]
-    served = mapping.of(entry["requirement"])
-    names = mapping.frameworks
     return {
         "control": line(entry["requirement"]),
         "desc": line(f"{entry['title']} ({entry['manual']})"),
-        "standards": ["Operations manual", *dict.fromkeys(names[each.framework][0] for each in served)],
-        "requirements": [line(entry["requirement"]), *(f"{each.framework}:{each.id}" for each in served)],
+        "standards": ["Operations manual"],
+        "requirements": [line(entry["requirement"])],
         "status_id": status_id,
         "status": status,
         "status_code": line(entry["state"]),

@@ -148,16 +148,18 @@ def _reviewed(source: Source) -> Json:
     tested = {each["requirement"] for each in source.checks if each["state"] != "not-tested"}
     every = list(dict.fromkeys(each["requirement"] for each in source.checks))
     reviewed, left_out = [each for each in every if each in tested], [each for each in every if each not in tested]
-    selection: Json = {"description": "Requirements of the catalogue of opsverify."}
-    if reviewed:
-        selection["include-controls"] = [{"control-id": _token(each)} for each in reviewed]
-    else:  # all but all of them: OSCAL has no selection of nothing
-        selection["include-all"] = {}
-    if left_out:
-        selection["exclude-controls"] = [{"control-id": _token(each)} for each in left_out]
-    objectives = [{"objective-id": _token(each)} for each in every]
-    found: Json = {"control-selections": [selection]}
-    return {**found, "control-objective-selections": [{"include-objectives": objectives}]} if objectives else found
+
+    def selected(what: str, name: str) -> Json:
+        chosen = [{name: _token(each)} for each in reviewed]  # OSCAL has no selection of nothing
+        found: Json = {f"include-{what}": chosen} if chosen else {"include-all": {}, "remarks": "Nothing was reviewed."}
+        return {**found, f"exclude-{what}": [{name: _token(each)} for each in left_out]}
+
+    return {
+        "control-selections": [
+            {"description": "Requirements of the catalogue of opsverify.", **selected("controls", "control-id")}
+        ],
+        "control-objective-selections": [selected("objectives", "objective-id")],
+    }
 
 
 def _inventory(source: Source, ids: _Ids) -> Iterator[Json]:
@@ -170,7 +172,6 @@ def _inventory(source: Source, ids: _Ids) -> Iterator[Json]:
 
 
 def _observation(source: Source, ids: _Ids, entry: Entry) -> Json:
-    methods = dict.fromkeys(METHODS.get(each, "UNKNOWN") for each in entry["kind"])
     paragraphs = [f"{entry['state']}: {why(entry)}", *told(entry)]
     evidence = [
         ("transcript.jsonl", f"Exchanges {exchanges(entry)}."),
@@ -181,7 +182,7 @@ def _observation(source: Source, ids: _Ids, entry: Entry) -> Json:
         "title": _title(f"{entry['requirement']} on {entry['target']}"),
         "description": _prose(paragraphs),
         "props": _props(state=entry["state"], result=result(entry), check=entry["check"], severity=entry["severity"]),
-        "methods": list(methods) or ["UNKNOWN"],
+        "methods": _methods(entry),
         "types": ["finding" if not green(entry) else "control-objective"],
         "origins": [_origin(ids)],
         "subjects": [
@@ -197,6 +198,14 @@ def _observation(source: Source, ids: _Ids, entry: Entry) -> Json:
         ],
         "collected": source.run["end"],
     }
+
+
+def _methods(entry: Entry) -> list[str]:
+    """How a check looked: by asking people only where one has said something, and not at all where it did not run."""
+    if entry["state"] in ("not-tested", "not-applicable"):
+        return ["UNKNOWN"]
+    kinds = [each for each in entry["kind"] if each != "attested"] + ["attested"] * bool(entry["statements"])
+    return list(dict.fromkeys(METHODS.get(each, "UNKNOWN") for each in kinds or entry["kind"])) or ["UNKNOWN"]
 
 
 def _risk(ids: _Ids, entry: Entry) -> Json:
@@ -261,7 +270,7 @@ def _findings(source: Source, ids: _Ids) -> Iterator[Json]:
             "props": [
                 *_props(severity=mine[0]["severity"], manual=mine[0]["manual"], chapter=mine[0]["chapter"]),
                 *(
-                    {"name": "serves", "ns": NAMESPACE, "class": each.framework, "value": line(each.id)}
+                    {"name": "serves", "ns": NAMESPACE, "class": _token(each.framework), "value": line(each.id)}
                     for each in mapping.of(requirement)
                 ),
             ],
@@ -275,21 +284,23 @@ def _findings(source: Source, ids: _Ids) -> Iterator[Json]:
 
 
 def _target(requirement: str, mine: list[Entry]) -> Json:
-    """Whether a requirement is satisfied: where one of its checks is not green, it is not."""
-    state = min((each["state"] for each in mine), key=STATES.index)
+    """Whether a requirement is satisfied: where one of its checks is not green, it is not.
+
+    What does not apply decides only where nothing applies.
+    """
+    applying = [each for each in mine if each["state"] != "not-applicable"]
+    state = min((each["state"] for each in applying or mine), key=STATES.index)
     met = all(green(each) for each in mine)
     status = {
         "state": "satisfied" if met else "not-satisfied",
         "reason": REASONS.get(state, "other"),
-        "remarks": _prose([f"The worst of {len(mine)} checks: {state}."]),
+        "remarks": _prose([f"The worst of {len(applying or mine)} checks: {state}."]),
     }
     found: Json = {"type": "objective-id", "target-id": _token(requirement), "status": status}
-    if state == "not-applicable":
-        reasons = dict.fromkeys(why(each) for each in mine if each["state"] == state)
-        whole = all(each["state"] == state for each in mine)
+    if not applying:
         found["implementation-status"] = {
-            "state": "not-applicable" if whole else "partial",
-            "remarks": _prose(reasons),
+            "state": "not-applicable",
+            "remarks": _prose(dict.fromkeys(why(each) for each in mine)),
         }
     return found
 

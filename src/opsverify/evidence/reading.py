@@ -96,9 +96,8 @@ def read(directory: Path) -> Evidence:
         UsageError: one line with the file that is not there, or is none of ours.
     """
     directory = directory.resolve()  # "latest" is a link; the names of a run and of its stream are those of the folders
-    record = directory / RECORD
-    document = _document(record)
-    moments = _validated(Moments, document["run"], record)
+    document = record_of(directory)
+    moments = Moments.model_validate(document["run"])
     sealed = (directory / SUMS).is_file()
     return Evidence(
         directory=directory,
@@ -114,12 +113,19 @@ def read(directory: Path) -> Evidence:
     )
 
 
-def _document(file: Path) -> Document:
+def record_of(directory: Path) -> Document:
+    """The record of a run, which has all that its views need and no state but those that there are.
+
+    Raises:
+        UsageError: there is none, or it is not as a record has to be.
+    """
+    file = directory / RECORD
     try:
         document = json.loads(_text(file))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file}: is no record of a run: {error}") from None
     _validated(Shape, document, file)
+    _validated(Moments, document["run"], file)
     found: Document = document
     return found
 

@@ -1,4 +1,4 @@
-"""The shape of what a run leaves behind, as far as its page needs it: what is otherwise is no record of a run."""
+"""The shape of what a run leaves behind, as far as its views need it: what is otherwise is no record of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opsverify.record import State
 
 
 class Part(BaseModel):
-    """A part of a record; keys that the page has no use for are let be."""
+    """A part of a record; keys that no view has a use for are let be."""
 
     model_config = ConfigDict(strict=True)
 
@@ -20,6 +20,7 @@ class Observation(Part):
     """What a check observed."""
 
     name: str
+    observed: Any
     expected: str
     met: bool
     unit: str
@@ -74,8 +75,10 @@ class Check(Part):
     requirement: str
     title: str
     title_zh: str
+    chapter: str
     manual: str
     severity: Severity
+    kind: list[str]
     must_pass: bool
     target: str
     target_kind: str
