@@ -309,6 +309,32 @@ def test_exceptions_have_their_days_left(run: Path) -> None:
             "more than one result: TST-A-01 · some target 3",
             "有多个结果：TST-A-01 · some target 3",
         ),
+        *(
+            (
+                change,
+                f"1 in a state that nothing on record bears out: {name}",
+                f"1 项的状态缺乏依据：{name}",
+            )
+            for name, change in (
+                ("TST-A-02 · some target 6", lambda it: it["checks"][6]["observations"][0].update(met=False)),
+                ("TST-A-02 · some target 6", lambda it: it["checks"][6]["observations"].clear()),
+                ("TST-A-01 · some target 5", lambda it: it["checks"][5]["statements"].clear()),
+                ("TST-A-02 · some target 4", lambda it: it["checks"][4].update(not_applicable=None)),
+                ("TST-A-01 · some target 3", lambda it: it["checks"][3].update(waiver=None)),
+            )
+        ),
+        *(
+            (
+                change,
+                "the results that are waived are not those of the register of waivers",
+                "已豁免的结果与豁免登记不一致",
+            )
+            for change in (
+                lambda it: it["waivers"]["entries"].clear(),
+                lambda it: it["run"]["waived"].clear(),
+                lambda it: it["waivers"]["entries"][0].update(use="unused"),
+            )
+        ),
     ],
 )
 def test_what_does_not_add_up_is_said_at_the_top(tmp_path: Path, change: Any, said: str, said_zh: str) -> None:

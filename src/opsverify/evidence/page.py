@@ -22,6 +22,7 @@ from opsverify.catalogue import SEVERITIES
 from opsverify.errors import UsageError
 from opsverify.evidence import reading, views, words
 from opsverify.evidence.controls import of_document
+from opsverify.evidence.doubts import doubts
 from opsverify.evidence.reading import Evidence
 from opsverify.record import GREEN, STATES
 from opsverify.summary import SIGNS, clock_notices
@@ -74,7 +75,7 @@ def rendered(evidence: Evidence, lang: str, framework: str = "") -> str:
         raise UsageError(f"framework {framework!r}: unknown (known: {known})")
     arrangement = views.arranged(evidence, framework, lang)
     sums = views.reconciliation(evidence)
-    doubts = views.doubts(evidence, sums)
+    doubted = doubts(evidence, sums)
     style, script = _style(evidence), Markup(_beside("page.js"))  # noqa: S704  our own
     return _template(pages.checked(lang)).render(
         evidence=evidence,
@@ -84,8 +85,8 @@ def rendered(evidence: Evidence, lang: str, framework: str = "") -> str:
         style=style,
         script=script,
         policy="; ".join((*POLICY, f"style-src {_hash(style)}", f"script-src {_hash(script)}")),
-        look=("✗", "bad") if doubts else _look(evidence),
-        doubts=doubts,
+        look=("✗", "bad") if doubted else _look(evidence),
+        doubts=doubted,
         verdict=words.verdict(evidence.document, lang),
         sentence=words.sentence(evidence.document, lang),
         sums=sums,

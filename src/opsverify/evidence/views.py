@@ -340,20 +340,6 @@ def _subjects(checks: Iterable[Entry]) -> Counter[tuple[str, str]]:
     return Counter((each["requirement"], each["target"]) for each in checks)
 
 
-def doubts(evidence: Evidence, sums: Reconciliation) -> list[tuple[str, str]]:
-    """Why the record is not to be relied on, in English and in Chinese: its sums, its transcript, its seal."""
-    lost = {name for entry in evidence.checks for name in entry["exchanges"]} - evidence.exchanges.keys()
-    found = list(sums.wrong)
-    if lost:
-        found.append(
-            (
-                f"{len(lost)} of the exchanges that results rest on are not in the transcript",
-                f"结果所依据的询问中有 {len(lost)} 条不在询问记录中",
-            )
-        )
-    return found + [(f"not as it was sealed: {each}", f"与封存时不符：{each}") for each in evidence.broken]
-
-
 # ---- redactions
 
 
