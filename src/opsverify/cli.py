@@ -68,7 +68,10 @@ def _say(error: OpsverifyError, status: int) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line; each subcommand names its function as ``do``."""
-    found = Parser(prog="opsverify", description="What stands around the verification of an environment: gates, evidence, and what people keep on file for it.")
+    found = Parser(
+        prog="opsverify",
+        description="What stands around verification: gates, evidence, what people keep on file.",
+    )
     commands = found.add_subparsers(required=True, metavar="COMMAND", title="commands")
 
     attest = commands.add_parser("attest", help="state that a requirement is met, or list what is due")

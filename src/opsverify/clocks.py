@@ -142,7 +142,7 @@ def notices(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def line(about: Mapping[str, Any]) -> str:
     """All clocks in one line; empty where none is known."""
-    return ", ".join(f"{each.target} {each.seconds:+.3g} s (± {each.bound:.2g} s)" for each in _read(about))
+    return ", ".join(f"{each.target} {each.seconds + 0.0:+.3g} s (± {each.bound:.2g} s)" for each in _read(about))
 
 
 def _read(about: Mapping[str, Any]) -> list[Skew]:

@@ -32,16 +32,16 @@ HEADINGS: dict[str, str] = {
 }
 
 
-def environment(source: str, longest: int) -> Environment:
+def environment(source: str, longest: int, lang: str = "en") -> Environment:
     """An environment in which values reach a page by `shown` alone; ``source`` names the file that holds them whole."""
     made = Environment(
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=partial(shown, most=longest, source=source),
+        finalize=partial(shown, most=longest, source=source, lang=lang),
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(cut=partial(cut, source=source), moment=moment, span=span)
+    made.filters.update(cut=partial(cut, source=source, lang=lang), moment=moment, span=span)
     made.globals.update(HEADINGS=HEADINGS)
     return made
 
@@ -51,14 +51,19 @@ def style(*files: Path) -> str:
     return "".join(each.read_text(encoding="utf-8") for each in (Path(__file__).with_name("pages.css"), *files))
 
 
-def shown(value: object, most: int, source: str) -> object:
+def shown(value: object, most: int, source: str, lang: str = "en") -> object:
     """Any value as it may be escaped into a page: cut, and nothing in it acts; what is markup by now stays."""
-    return value if hasattr(value, "__html__") else visible(cut(str(value), most, source))
+    return value if hasattr(value, "__html__") else visible(cut(str(value), most, source, lang))
 
 
-def cut(text: str, most: int, source: str) -> str:
+def cut(text: str, most: int, source: str, lang: str = "en") -> str:
     """Cut an overlong text, and say so."""
-    return text if len(text) <= most else f"{text[:most].rstrip()} … ({len(text):,} characters, all in {source})"
+    if len(text) <= most:
+        return text
+    whole = (
+        f"共 {len(text):,} 个字符，全文见 {source}" if lang == "zh" else f"{len(text):,} characters, all in {source}"
+    )
+    return f"{text[:most].rstrip()} … ({whole})"
 
 
 def checked(lang: str) -> str:

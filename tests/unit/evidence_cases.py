@@ -101,7 +101,11 @@ def document(checks: Sequence[dict[str, Any]], text: Text = plain, **run: Any) -
     """A record of these results; ``run`` is what is otherwise in what the run says of itself."""
     counted = Counter(each["state"] for each in checks)
     waivers = [
-        {**each["waiver"], "severity": "high", "must_pass": False, "use": "used", "expiring": True, "checks": {}}
+        {
+            **each["waiver"],
+            **{"severity": "high", "must_pass": False, "use": "used", "expiring": True},
+            "checks": {each["target"]: "waived"},
+        }
         for each in checks
         if each["waiver"]
     ]

@@ -121,6 +121,12 @@ def test_more_than_five_minutes_is_said_loudly(seconds: int, loud: bool) -> None
         assert about["clocks"]["alarm"] == "the clock of one is 117 min behind the runner's (± 0.006 s)"
 
 
+def test_a_clock_that_is_right_is_not_behind() -> None:
+    about = {"clocks": clocks.document([clocks.Skew("shell", "one", -0.0, 0.006, 1, steady=True)], [])}
+
+    assert clocks.line(about) == "one +0 s (± 0.006 s)"
+
+
 def test_a_run_has_the_clocks_of_its_targets_on_record(everything: Outcome) -> None:
     found = {each["target"]: each for each in everything.results["run"]["clocks"]["targets"]}
     assert {"one", "two"} <= set(found)

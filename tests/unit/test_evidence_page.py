@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -32,6 +33,7 @@ from tests.unit.evidence_cases import (
     every_state,
     exchange,
     kept,
+    many,
     ordinary,
 )
 from tests.unit.small_project import SECRET, Outcome
@@ -49,8 +51,9 @@ HOSTILE = {
     "direction": "\u202egnp.exe\u2066\u200f\ufeff",
     "newlines": "a\r\nb\u2028c\u2029d\x85e\x0bf",
     "no characters": "\x00\ud800\udfff\ufffe\U0010ffff\ue000",
-    "a long line": "<" * 200_000,
+    "a long line": "<" * 1_000_000,
 }
+LONG = ("target 0", "observed", "message", "question", "answer")
 ORDER = ("run", "sums", "regressions", "failures", "exceptions", "coverage", "results", "asked", "limits", "manifest")
 
 
@@ -61,6 +64,10 @@ def tree(text: str) -> ElementTree.Element:
 
 def words(element: ElementTree.Element) -> str:
     return " ".join(" ".join(element.itertext()).split())
+
+
+def headline(text: str) -> str:
+    return words(next(tree(text).iter("h1")))
 
 
 def section(text: str, name: str) -> str:
@@ -94,6 +101,40 @@ def test_each_state_has_a_word_and_a_symbol(run: Path, lang: str) -> None:
         assert f"{SIGNS[state].symbol} {word}" in words(each)
 
 
+NAMES = (
+    r"[A-Z]{3}-[A-Z]-\d\d|gw0-\d+|[0-9a-f]{8,}|UTC|test|host|[Mm]et|opsverify|Python|[Ss][Hh][Aa]-?256(SUMS)?(\.sig)?|"
+    r"(results|redactions)\.json|transcript\.jsonl|PREV|\[redacted\]|SOC 2|ISO/IEC|\w+\.toml|never|base64|pg|ID|CC7"
+    r"|allowed_signers"
+)
+
+
+def test_a_chinese_page_has_no_english_label(tmp_path: Path) -> None:
+    def text(name: str) -> str:
+        return f"文{re.sub('[^0-9]', '', name)}"
+
+    run = ordinary(tmp_path, text)
+    record = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    record["run"]["clocks"] = {"targets": [], "unknown": ["文"]}
+    record["population"]["total"] = 8
+    record["checks"][0]["message"] = record["checks"][1]["message"] = "长" * 2000
+    record["coverage"][0]["limits"][0]["origin"] = "default"
+    (run / "results.json").write_text(json.dumps(record), encoding="utf-8")
+    masked = [{"secret": "pg", "form": "base64", "times": 3}]
+    log = {"exchanges": {"1": masked}, "checks": {}, "files": {}, "elsewhere": masked}
+    log |= {"searched": {"files": 5, "bytes": 9}, "withheld": [{"file": "文"}]}
+    (run / "redactions.json").write_text(json.dumps(log), encoding="utf-8")
+    states = "|".join(STATES)  # beside the Chinese word, where each is explained
+
+    for framework in ("", "iso27001"):
+        whole = tree(page(run, "zh", framework))
+        for each in whole.iter():
+            if each.tag in ("style", "script", "pre", "code"):
+                each.text = ""
+        labels = [each.get("data-label") or each.get("aria-label") or "" for each in whole.iter()]
+        shown = re.sub(rf"\b({NAMES}|{states})\b", "", " ".join([*whole.itertext(), *labels]))
+        assert re.findall(r"[^\n]{0,20}[A-Za-z]{2}[^\n]{0,20}", shown) == []
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_tables_say_what_they_are(run: Path, lang: str) -> None:
     whole = tree(page(run, lang))
@@ -124,7 +165,37 @@ def test_what_the_transcript_does_not_have_is_said(tmp_path: Path) -> None:
         tmp_path, document([check("TST-A-01", "node", "pass", exchanges=["gw0-1", "gw0-2"])]), [exchange("gw0-1")]
     )
 
-    assert "✗ not in the transcript: gw0-2" in section(page(run), "results")
+    text = page(run)
+    assert "✗ not in the transcript: gw0-2" in section(text, "results")
+    assert "1 of the exchanges that results rest on are not in the transcript" in words(next(tree(text).iter("header")))
+    assert headline(text) == "✗ Not to be relied on. On record: Meets the manual"
+
+
+@pytest.mark.parametrize(("lang", "framework"), [("en", ""), ("zh", "iso27001")])
+def test_every_link_leads_somewhere(tmp_path: Path, lang: str, framework: str) -> None:
+    run = many(tmp_path, 210)
+    checks = json.loads((run / "results.json").read_text(encoding="utf-8"))["checks"]
+    whole = tree(page(run, lang, framework))
+    ids = [each.get("id", "") for each in whole.iter() if each.get("id")]
+    links = [each.get("href", "") for each in whole.iter("a")]
+
+    assert len(ids) == len(set(ids))
+    assert set(links) <= {f"#{each}" for each in ids}
+    rows = {each.get("id", ""): each for each in whole.iter("tbody") if each.get("id")}
+    matrix = [each for table in whole.iter("table") if table.get("class") == "matrix" for each in table.iter("a")]
+    assert all(words(each) in words(rows[each.get("href", "#")[1:]]) for each in matrix)
+    assert {words(each) for each in matrix} == {each["requirement"] for each in checks}
+
+    told = [words(each) for each in whole.iterfind(".//details[@id]/summary/code")]
+    reached = {re.findall(r"node-\d+", words(row))[0]: set(_reached(row, told)) for row in rows.values()}
+    assert reached == {each["target"]: set(each["exchanges"]) for each in checks}
+
+
+def _reached(row: ElementTree.Element, told: list[str]) -> Iterator[str]:
+    """The exchanges that the links of a result lead to: the named one, and as many after it as are said to belong."""
+    for link in row.iter("a"):
+        first, more = int(link.get("href", "").removeprefix("#x")), re.match(r" \((\d+)\)", link.tail or "")
+        yield from told[first : first + (int(more[1]) if more else 1)]
 
 
 def test_a_long_answer_is_shortened_with_a_note(tmp_path: Path) -> None:
@@ -136,21 +207,21 @@ def test_a_long_answer_is_shortened_with_a_note(tmp_path: Path) -> None:
     assert "END" not in text
     assert "shortened: 5,003 characters, whole in transcript.jsonl" in text
     assert "q" * 801 not in text
-    assert "(3,000 characters, all in transcript.jsonl)" in text
+    assert "shortened: 3,000 characters, whole in transcript.jsonl" in text
 
 
 def test_regressions_are_what_was_green_and_is_not(run: Path) -> None:
     text = section(page(run), "regressions")
 
-    assert text.startswith("Regressions (3)")
+    assert text.startswith("Regressions (3) Not green now, green in the run before: 0000aaaa")
     assert [each for each in STATES if f"✓ pass {SIGNS[each].symbol} {each}" in text] == ["fail", "error", "waived"]
     assert "Green before, not tested now (1)" in text
-    assert "0000aaaa" in text
+    assert "(2026-11-23T12:00:00.000+00:00, 符合手册)" in section(page(run, "zh"), "regressions")
 
 
 def test_a_run_that_comes_first_or_lost_the_one_before_says_so(tmp_path: Path) -> None:
     first = kept(tmp_path, document([check("TST-A-01", "node", "fail")]))
-    assert "Not compared: there is no earlier run" in section(page(first), "regressions")
+    assert section(page(first), "regressions").startswith("Regressions (?) Not compared: there is no earlier run")
 
     (first / "PREV").write_text(f"{'0' * 64}  {EARLIER}/SHA256SUMS\n", encoding="utf-8")
     assert f"not there any more: {EARLIER}" in section(page(first), "regressions")
@@ -172,7 +243,8 @@ def test_what_is_no_longer_checked_or_was_not_tested_before_is_told(tmp_path: Pa
     run = kept(tmp_path, document([new, check("TST-A-01", skipped, "fail")]))
     text = section(page(run), "regressions")
 
-    assert "✓ None. 2 results cannot be compared" in text
+    assert "None among those that can be compared: 0. 2 results cannot be compared" in text
+    assert "✓" not in text
     assert "no longer in the population (1) TST-A-01 · gone" in text
 
 
@@ -204,22 +276,80 @@ def test_exceptions_have_their_days_left(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "said", "said_zh"),
     [
-        (lambda it: it["population"].update(total=8), "the population is 8, and there are 7 results"),
-        (lambda it: it["population"]["states"].update({"pass": 2, "fail": 0}), "count of states is not that of its"),
-        (lambda it: it["population"].update(reconciled=False), "says that its population does not add up"),
-        (lambda it: it["population"].update(strays=["TST-X-01-y"]), "not in the population: TST-X-01-y"),
-        (lambda it: it["run"].update(verdict="met"), "verdict is 'met', its results say 'not met'"),
-        (lambda it: it["checks"][1].update(target=it["checks"][3]["target"]), "more than one result: TST-A-01 on"),
+        (
+            lambda it: it["population"].update(total=8),
+            "the population is 8, and there are 7 results",
+            "检查总体为 8 项，而结果有 7 项",
+        ),
+        (
+            lambda it: it["population"]["states"].update({"pass": 2, "fail": 0}),
+            "the record's count of states is not that of its results",
+            "记录的各状态计数与其结果不符",
+        ),
+        (
+            lambda it: it["population"].update(reconciled=False),
+            "the run itself says that its population does not add up",
+            "运行记录自述检查总数核对不符",
+        ),
+        (
+            lambda it: it["population"].update(strays=["TST-X-01-y"]),
+            "not in the population: TST-X-01-y",
+            "不在检查总体内：TST-X-01-y",
+        ),
+        (
+            lambda it: it["run"].update(verdict="met under 2 waivers"),
+            "the record's verdict is 'met under 2 waivers', its results say 'not met'",
+            "记录的结论为“符合手册（含 2 项豁免）”，而按结果应为“不符合手册”",
+        ),
+        (
+            lambda it: it["checks"][1].update(target=it["checks"][3]["target"]),
+            "more than one result: TST-A-01 · some target 3",
+            "有多个结果：TST-A-01 · some target 3",
+        ),
+        *(
+            (
+                change,
+                f"1 in a state that nothing on record bears out: {name}",
+                f"1 项的状态缺乏依据：{name}",
+            )
+            for name, change in (
+                ("TST-A-02 · some target 6", lambda it: it["checks"][6]["observations"][0].update(met=False)),
+                ("TST-A-02 · some target 6", lambda it: it["checks"][6]["observations"].clear()),
+                ("TST-A-01 · some target 5", lambda it: it["checks"][5]["statements"].clear()),
+                ("TST-A-02 · some target 4", lambda it: it["checks"][4].update(not_applicable=None)),
+                ("TST-A-01 · some target 3", lambda it: it["checks"][3].update(waiver=None)),
+            )
+        ),
+        *(
+            (
+                change,
+                "the results that are waived are not those of the register of waivers",
+                "已豁免的结果与豁免登记不一致",
+            )
+            for change in (
+                lambda it: it["waivers"]["entries"].clear(),
+                lambda it: it["run"]["waived"].clear(),
+                lambda it: it["waivers"]["entries"][0].update(use="unused"),
+            )
+        ),
     ],
 )
-def test_what_does_not_add_up_is_said_at_the_top(tmp_path: Path, change: Any, said: str) -> None:
+def test_what_does_not_add_up_is_said_at_the_top(tmp_path: Path, change: Any, said: str, said_zh: str) -> None:
     record = document(every_state())
     change(record)
-    whole = tree(page(kept(tmp_path, record)))
+    run = kept(tmp_path, record, [exchange(f"gw0-{each}") for each in range(9, 16)])
 
-    assert said in words(next(whole.iter("header")))
+    for lang, one, start in (("en", said, "✗ Not to be relied on."), ("zh", said_zh, "✗ 记录不可采信；")):
+        text = page(run, lang)
+        found = [words(each) for each in next(tree(text).iter("header")).iter("p") if each.get("class") == "alarm"]
+        assert f"✗ {one}" in found
+        assert headline(text).startswith(start)
+
+
+def test_a_record_that_holds_together_is_not_doubted(run: Path) -> None:
+    assert headline(page(run)) == "✗ Does not meet the manual"
 
 
 def test_what_adds_up_is_shown(run: Path) -> None:
@@ -230,10 +360,26 @@ def test_what_adds_up_is_shown(run: Path) -> None:
 
 
 def test_the_matrix_stands_by_heading_with_controls(run: Path) -> None:
-    text = section(page(run), "coverage")
+    tables = [each for each in tree(page(run)).iter("table") if each.get("class") == "matrix"]
 
-    assert "SOC 2 ISO/IEC 27001:2022" in text
-    assert re.search(r"TST-A-01 some title some .*? ✓|CC7\.2 Watch A\.8\.2 Privileges", text)
+    assert [words(each) for each in tables[0].iter("caption")] == ["some 日常操作 (2)"]
+    assert [[words(cell) for cell in row] for row in tables[0].iter("tr")] == [
+        ["Requirement", "Severity", "Results", "SOC 2", "ISO/IEC 27001:2022"],
+        [
+            "TST-A-02 some title some 日常操作 › 1. 健康检查 (30-40)",
+            "critical",
+            "✗ 1 fail – 1 not-tested ○ 1 not-applicable ✓ 1 pass",
+            "–",
+            "A.8.13 Backup A.8.2 Privileges",
+        ],
+        [
+            "TST-A-01 some title some 日常操作 › 1. 健康检查 (30-40)",
+            "high",
+            "? 1 error ≈ 1 waived ✎ 1 attested",
+            "CC7.2 Watch",
+            "A.8.2 Privileges",
+        ],
+    ]
 
 
 def test_by_a_framework_all_of_it_stands_by_control(tmp_path: Path) -> None:
@@ -273,6 +419,18 @@ def test_the_manifest_is_what_is_there_and_then_what_was_sealed(run: Path) -> No
         page(run)
 
 
+def test_a_run_that_is_not_as_it_was_sealed_says_so_at_the_top(run: Path) -> None:
+    digests = {each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in sorted(run.iterdir())}
+    (run / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()), "utf-8")
+    assert "Not to be relied on" not in page(run)
+
+    record = (run / "results.json").read_text(encoding="utf-8")
+    (run / "results.json").write_text(record.replace("some remedy", "some other remedy"), encoding="utf-8")
+    text = page(run)
+    assert headline(text).startswith("✗ Not to be relied on.")
+    assert f"sealed was {digests['results.json']}" in words(next(tree(text).iter("header")))
+
+
 def test_an_unsigned_run_says_so_at_the_top(run: Path) -> None:
     assert "UNSIGNED" not in page(run)
     (run / "SHA256SUMS").write_text(f"{'7' * 64}  results.json\n", encoding="utf-8")
@@ -288,10 +446,33 @@ def test_before_it_is_sealed_a_run_says_whether_it_will_be_signed(tmp_path: Path
     assert "UNSIGNED: nobody vouches for this run with a key. the profile names no key" in page(run)
 
 
+def test_nothing_is_called_signed_before_it_is(tmp_path: Path) -> None:
+    signing = {"signed_by": "ops@test", "key": "SHA256:x", "unsigned_because": ""}
+    run = kept(tmp_path, document(every_state(), evidence=signing))
+    assert "ops@test, SHA256:x after this page was written: see SHA256SUMS" in section(page(run), "run")
+
+    (run / "SHA256SUMS").write_text(f"{'7' * 64}  results.json\n", encoding="utf-8")
+    (run / "SHA256SUMS.sig").write_text("", encoding="utf-8")
+    assert "ops@test, SHA256:x signed (SHA256SUMS.sig): this page does not verify itself" in section(page(run), "run")
+
+
+def test_clocks_are_shown_and_a_wrong_one_is_said_at_the_top(tmp_path: Path) -> None:
+    clock = {"channel": "shell", "target": "node", "seconds": 0.003, "bound": 0.0093, "answers": 1, "steady": True}
+    clocks = {"limit_s": 300.0, "targets": [clock, {**clock, "target": "late", "seconds": -420.0}], "unknown": ["mute"]}
+    run = kept(tmp_path, document([check("TST-A-01", "node", "pass")], clocks=clocks))
+    text = page(run)
+
+    assert "node +0.003 s (± 0.0093 s), late -420 s (± 0.0093 s) told no time: mute" in section(text, "run")
+    assert "! CLOCK: the clock of late is 7 min behind the runner's" in words(next(tree(text).iter("header")))
+    assert "! 时钟偏差：late 比执行机慢 7 min" in words(next(tree(page(run, "zh")).iter("header")))
+
+
 def test_what_was_masked_is_told(tmp_path: Path) -> None:
-    said = exchange("1", answer="a [redacted] b [redacted]")
+    said = exchange("1", answer="a [redacted] b [redacted], as a file had it: [redacted]")
+    said["redacted"] = [{"secret": "databases.pg", "form": "base64", "times": 2}]
     run = kept(tmp_path, document([check("TST-A-01", "node", "pass", exchanges=["1"])]), [said, exchange("2")])
-    assert "in so many places: 2 in exchanges: 1." in section(page(run), "redactions")
+    assert "read [redacted]: 2 in 1 exchanges." in section(page(run), "redactions")
+    assert "1 条询问中共 2 处。" in section(page(run, "zh"), "redactions")
     assert "redactions.json, which is written after this page" in section(page(run), "redactions")
 
     masked = [{"secret": "databases.pg", "form": "base64", "times": 3}]
@@ -300,6 +481,7 @@ def test_what_was_masked_is_told(tmp_path: Path) -> None:
     (run / "redactions.json").write_text(json.dumps(log), encoding="utf-8")
     text = section(page(run), "redactions")
     assert "databases.pg base64 exchanges 6" in text
+    assert "databases.pg base64 询问 6" in section(page(run, "zh"), "redactions")
     assert "5 files. ✗ Withheld, since a secret was found in it: report.html" in text
 
 
@@ -327,7 +509,9 @@ def test_hostile_text_is_text(tmp_path: Path, name: str) -> None:
     harmless = "x" * len(hostile)
     shown = {}
     for kind, said in (("hostile", hostile), ("harmless", harmless)):
-        run = ordinary(tmp_path / kind, lambda which, said=said: f"{which}{said}")  # type: ignore[misc]
+        # A megabyte in each text of a record would take a minute, and show no more than in those of each kind.
+        short = said[:5000]
+        run = ordinary(tmp_path / kind, lambda which, a=said, b=short: f"{which}{a if which in LONG else b}")  # type: ignore[misc]
         shown[kind] = {lang: page(run, lang, "iso27001" if lang == "zh" else "") for lang in ("en", "zh")}
 
     for lang in ("en", "zh"):
@@ -377,6 +561,11 @@ def test_the_policy_lets_nothing_in_but_what_is_there(run: Path) -> None:
         (lambda it: it["run"].update(start="yesterday"), "start: "),
         (lambda it: it["run"].update(start="2026-11-23T12:00:00"), "start: "),
         (lambda it: it["population"]["states"].update(fine=1), "population.states.fine"),
+        (lambda it: it["population"]["states"].pop("pass"), "population.states: without pass"),
+        (lambda it: it["run"].update(verdict="fine"), "run.verdict: "),
+        (lambda it: it["run"].update(clocks={"targets": [{}], "unknown": []}), "run.clocks.targets.0.channel: "),
+        (lambda it: it["checks"][0]["observations"][0].pop("observed"), "checks.0.observations.0.observed: "),
+        (lambda it: it["checks"][5]["statements"][0].update(artefact=7), "checks.5.statements.0.artefact: "),
     ],
 )
 def test_what_is_no_record_is_one_clear_error(tmp_path: Path, change: Any, said: str) -> None:
@@ -395,12 +584,19 @@ def test_a_transcript_that_is_none_is_one_clear_error(run: Path) -> None:
         page(run)
 
 
-def test_bytes_that_are_no_text_are_shown(run: Path) -> None:
+def test_bytes_that_are_no_text_are_one_clear_error(run: Path) -> None:
     file = run / "transcript.jsonl"
     file.write_bytes(file.read_bytes().replace(b"some answer", b"some \xff\xfe answer"))
 
     with pytest.raises(UsageError, match=r"line 1 is no exchange"):  # \xff is no escape of JSON
         page(run)
+
+
+def test_what_a_page_has_no_use_for_is_let_be(tmp_path: Path) -> None:
+    record = document(every_state())
+    record["checks"][4]["not_applicable"]["more"] = record["checks"][5]["statements"][0]["more"] = [{}]
+
+    assert "38 days 2026-12-31" in section(page(kept(tmp_path, record)), "exceptions")
 
 
 # ---- the command
@@ -446,6 +642,7 @@ def test_every_run_leaves_its_page(everything: Outcome) -> None:
     for name in ("results.json", "transcript.jsonl", "report.html", "inputs/profile.toml"):
         assert f"{name} {hashlib.sha256((directory / name).read_bytes()).hexdigest()}" in files
     assert SECRET not in text
+    assert "Not to be relied on" not in text + page(directory)  # nor once it is sealed
 
 
 # ---- small parts, and large ones

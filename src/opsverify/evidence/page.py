@@ -17,14 +17,15 @@ from pathlib import Path
 from jinja2 import Template
 from markupsafe import Markup
 
-from opsverify import pages
+from opsverify import clocks, pages
 from opsverify.catalogue import SEVERITIES
 from opsverify.errors import UsageError
 from opsverify.evidence import reading, views, words
 from opsverify.evidence.controls import of_document
+from opsverify.evidence.doubts import doubts
 from opsverify.evidence.reading import Evidence
 from opsverify.record import GREEN, STATES
-from opsverify.summary import SIGNS
+from opsverify.summary import SIGNS, clock_notices
 from opsverify.waiving import is_met
 
 NAME = "evidence.html"
@@ -73,6 +74,8 @@ def rendered(evidence: Evidence, lang: str, framework: str = "") -> str:
         known = ", ".join(names) or "none: the record has no mapping"
         raise UsageError(f"framework {framework!r}: unknown (known: {known})")
     arrangement = views.arranged(evidence, framework, lang)
+    sums = views.reconciliation(evidence)
+    doubted = doubts(evidence, sums)
     style, script = _style(evidence), Markup(_beside("page.js"))  # noqa: S704  our own
     return _template(pages.checked(lang)).render(
         evidence=evidence,
@@ -82,10 +85,13 @@ def rendered(evidence: Evidence, lang: str, framework: str = "") -> str:
         style=style,
         script=script,
         policy="; ".join((*POLICY, f"style-src {_hash(style)}", f"script-src {_hash(script)}")),
-        look=_look(evidence),
+        look=("✗", "bad") if doubted else _look(evidence),
+        doubts=doubted,
         verdict=words.verdict(evidence.document, lang),
         sentence=words.sentence(evidence.document, lang),
-        sums=views.reconciliation(evidence),
+        sums=sums,
+        clock_notices=clock_notices(evidence.document),
+        clocks=clocks.line(evidence.document["run"]),
         regressions=views.regressions(evidence, arrangement),
         failures=views.failures(arrangement),
         exceptions=views.exceptions(evidence, arrangement),
@@ -103,7 +109,7 @@ def rendered(evidence: Evidence, lang: str, framework: str = "") -> str:
 
 @cache
 def _template(lang: str) -> Template:
-    environment = pages.environment(reading.RECORD, LONGEST)
+    environment = pages.environment(reading.RECORD, LONGEST, lang)
     environment.filters.update(brief=lambda text: text if len(text) <= MOST_BRIEF else f"{text[:MOST_BRIEF]} …")
     environment.globals.update(
         L=lambda english, chinese: chinese if lang == "zh" else english,
@@ -114,6 +120,11 @@ def _template(lang: str) -> Template:
         SEVERITY=words.SEVERITY,
         MEANINGS=words.MEANINGS,
         USES=words.USES,
+        PURPOSES=words.PURPOSES,
+        ORIGINS=words.ORIGINS,
+        PLACES=words.PLACES,
+        said=lambda of, word: of.get(word, (word, word))[lang == "zh"],
+        verdict_in=lambda recorded: words.verdict_in(recorded, lang),
         MOST_FAILURES=MOST_FAILURES,
         MOST_NAMED=MOST_NAMED,
         MOST_VALUE=MOST_VALUE,

@@ -24,7 +24,6 @@ from opsverify.evidence.manifest import SIGNATURE, SUMS, ManifestError
 from opsverify.evidence.shape import Document as Shape
 from opsverify.evidence.shape import Moments, Redactions
 from opsverify.record import Entry
-from opsverify.redaction import MASK
 from opsverify.summary import Document
 
 RECORD, TRANSCRIPT, REDACTIONS = "results.json", "transcript.jsonl", "redactions.json"
@@ -48,6 +47,7 @@ class Exchange:
     target: str
     account: str
     question: str
+    question_length: int
     answer: str
     answer_length: int
     failed: bool
@@ -79,6 +79,7 @@ class Evidence:
     earlier: Earlier
     files: dict[str, str]  # digests by name
     sealed: bool
+    broken: list[str]  # what of a sealed run is not as it was sealed
     signed: bool | None  # of a run that is not sealed yet: whether it is to be; None where it does not say
     redactions: Redactions | None
 
@@ -108,6 +109,7 @@ def read(directory: Path) -> Evidence:
         earlier=earlier(directory, document["run"]["profile"]),
         files=_files(directory, sealed=sealed),
         sealed=sealed,
+        broken=_broken(directory) if sealed else [],
         signed=(directory / SIGNATURE).is_file() if sealed else _to_be_signed(document),
         redactions=_redactions(directory / REDACTIONS),
     )
@@ -180,25 +182,22 @@ def _exchange(line: str, number: int, most: int, file: Path) -> Exchange:
     try:
         said = json.loads(line)
         failed = said["failure"] is not None
-        answer = spoken(said["failure"] if failed else said["answer"])
+        question, answer = spoken(said["question"]), spoken(said["failure"] if failed else said["answer"])
         return Exchange(
             id=str(said["id"]),
             at=str(said["at"]),
             channel=str(said["channel"]),
             target=str(said["target"]),
             account=str(said["account"]),
-            question=_shortened(spoken(said["question"]), LONGEST_QUESTION),
+            question=question[:LONGEST_QUESTION],
+            question_length=len(question),
             answer=answer[:most],
             answer_length=len(answer),
             failed=failed,
-            masked=line.count(MASK),
+            masked=sum(each["times"] for each in said.get("redacted", [])),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{file}: line {number} is no exchange: {type(error).__name__} {error}") from None
-
-
-def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters, all in {TRANSCRIPT})"
 
 
 def spoken(value: Any) -> str:
@@ -239,6 +238,12 @@ def _files(directory: Path, *, sealed: bool) -> dict[str, str]:
         raise UsageError(f"{directory}: cannot be read: {error.strerror or error}") from None
     except ManifestError as error:
         raise UsageError(f"{directory / SUMS}: {error}") from None
+
+
+def _broken(directory: Path) -> list[str]:
+    """What of a sealed run is not as its manifest has it: a page of it would show another run than the sealed one."""
+    expected = manifest.parse(manifest.content(directory / SUMS))
+    return [f"{each.word} {each.text}" for each in manifest.differences(directory, expected)]
 
 
 # ---- the run before

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FiniteFloat,
+    StringConstraints,
+)
 
 from opsverify.catalogue import Severity
-from opsverify.record import State
+from opsverify.record import STATES, State
+
+
+def _each(states: dict[State, int]) -> dict[State, int]:
+    missing = [state for state in STATES if state not in states]
+    if missing:
+        raise ValueError(f"without {', '.join(missing)}")
+    return states
+
+
+Verdict = Annotated[str, StringConstraints(pattern=r"^(met|not met|undetermined|met under [0-9]{1,9} waivers?)$")]
 
 
 class Part(BaseModel):
@@ -34,6 +52,8 @@ class Statement(Part):
     reviewed_by: str
     date: str
     expires: str
+    artefact: str = ""
+    sha256: str = ""
 
 
 class NotApplicable(Part):
@@ -103,6 +123,26 @@ class Signing(Part):
     unsigned_because: str
 
 
+class Clock(Part):
+    """The clock of a target, as `clocks.Skew` has it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    channel: str
+    target: str
+    seconds: FiniteFloat
+    bound: FiniteFloat
+    answers: int
+    steady: bool
+
+
+class Clocks(Part):
+    """The clocks of all targets, and those that told no time."""
+
+    targets: list[Clock]
+    unknown: list[str]
+
+
 class Run(Part):
     """Who ran what, where and with what."""
 
@@ -122,10 +162,10 @@ class Run(Part):
     duration_s: float
     partial: bool
     selection: str
-    verdict: str
+    verdict: Verdict
     waived: list[str]
     evidence: Signing | None = None
-    clock_skew_s: dict[str, float | None] = {}
+    clocks: Clocks | None = None
 
 
 class Limit(Part):
@@ -154,7 +194,7 @@ class Population(Part):
     """What was to be checked."""
 
     total: int
-    states: dict[State, int]
+    states: Annotated[dict[State, int], AfterValidator(_each)]
     reconciled: bool
     strays: list[str]
     targets: dict[str, list[str]]
@@ -231,6 +271,12 @@ class Masked(Part):
     times: int
 
 
+class Withheld(Part):
+    """A file in which a secret was found."""
+
+    file: str
+
+
 class Searched(Part):
     """What was searched for secrets at the end."""
 
@@ -246,7 +292,7 @@ class Redactions(Part):
     files: dict[str, list[Masked]]
     elsewhere: list[Masked]
     searched: Searched | None
-    withheld: list[dict[str, Any]]
+    withheld: list[Withheld]
 
 
 class Moments(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from opsverify.catalogue import SEVERITIES
 from opsverify.evidence.controls import Control, Controls, of_document
 from opsverify.evidence.reading import Evidence, Exchange
 from opsverify.evidence.shape import Masked, Redactions
+from opsverify.evidence.words import verdict_in
 from opsverify.record import GREEN, STATES, Entry, State, verdict
 from opsverify.summary import Seen, by_reason, observations
 from opsverify.waiving import verdict as under_waivers
@@ -264,10 +266,12 @@ def exceptions(evidence: Evidence, arrangement: Arrangement) -> Exceptions:
 
 def _declared(found: Iterable[tuple[Result, Mapping[str, Any]]], today: date) -> list[Declared]:
     """The same said of several targets once."""
-    together: dict[tuple[Any, ...], Declared] = {}
+    together: dict[tuple[str, str], Declared] = {}
     for result, said in found:
-        key = (result.entry["requirement"], *said.values())
-        made = together.setdefault(key, Declared(key[0], [], said, days_left(str(said["expires"]), today)))
+        name = result.entry["requirement"]
+        made = together.setdefault(
+            (name, json.dumps(said)), Declared(name, [], said, days_left(said["expires"], today))
+        )
         made.places.append((result.entry["target"], result.place))
     return sorted(together.values(), key=lambda each: (each.left is None, each.left or 0, each.requirement))
 
@@ -285,12 +289,12 @@ def days_left(expires: str, today: date) -> int | None:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The population, counted again from the results themselves, and whatever does not agree."""
+    """The population, counted again from the results themselves; whatever does not agree, in English and in Chinese."""
 
     total: int
     states: dict[State, int]
     kinds: list[tuple[str, list[str], int, int]]  # kind of target, targets, requirements, results
-    wrong: list[str]
+    wrong: list[tuple[str, str]]
 
 
 def reconciliation(evidence: Evidence) -> Reconciliation:
@@ -298,21 +302,33 @@ def reconciliation(evidence: Evidence) -> Reconciliation:
     document, checks = evidence.document, evidence.checks
     population, counted = document["population"], Counter(each["state"] for each in checks)
     states = {state: counted.get(state, 0) for state in STATES}
-    twice = [f"{key[0]} on {key[1]}" for key, count in _subjects(checks).items() if count > 1]
+    twice = ", ".join(f"{key[0]} · {key[1]}" for key, count in _subjects(checks).items() if count > 1)
     wrong = []
     if sum(states.values()) != population["total"]:
-        wrong.append(f"the population is {population['total']}, and there are {len(checks)} results")
+        wrong.append(
+            (
+                f"the population is {population['total']}, and there are {len(checks)} results",
+                f"检查总体为 {population['total']} 项，而结果有 {len(checks)} 项",
+            )
+        )
     if states != {state: population["states"].get(state, 0) for state in STATES}:
-        wrong.append("the record's count of states is not that of its results")
+        wrong.append(("the record's count of states is not that of its results", "记录的各状态计数与其结果不符"))
     if not population["reconciled"]:
-        wrong.append("the run itself says that its population does not add up")
+        wrong.append(("the run itself says that its population does not add up", "运行记录自述检查总数核对不符"))
     if population["strays"]:
-        wrong.append(f"not in the population: {', '.join(population['strays'])}")
+        strays = ", ".join(population["strays"])
+        wrong.append((f"not in the population: {strays}", f"不在检查总体内：{strays}"))
     if twice:
-        wrong.append(f"more than one result: {', '.join(twice)}")
+        wrong.append((f"more than one result: {twice}", f"有多个结果：{twice}"))
     derived = under_waivers(verdict(checks, population["reconciled"]), document["waivers"]["entries"])
     if derived != document["run"]["verdict"]:
-        wrong.append(f"the record's verdict is {document['run']['verdict']!r}, its results say {derived!r}")
+        recorded = document["run"]["verdict"]
+        wrong.append(
+            (
+                f"the record's verdict is {recorded!r}, its results say {derived!r}",
+                f"记录的结论为“{verdict_in(recorded, 'zh')}”，而按结果应为“{verdict_in(derived, 'zh')}”",
+            )
+        )
     kinds = []
     for kind, targets in population["targets"].items():
         mine = [each for each in checks if each["target_kind"] == kind]

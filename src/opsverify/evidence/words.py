@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from opsverify.record import GREEN
-from opsverify.summary import Document, headline
+from opsverify.summary import HEADLINES, Document, headline
 from opsverify.summary import sentence as english
 
 CHINESE = {"fail": "项不符合", "error": "项无法判定", "waived": "项在豁免下不符合"}
@@ -13,6 +15,16 @@ def verdict(document: Document, lang: str) -> str:
     """The verdict in a few words."""
     said, chinese = headline(document)
     return chinese if lang == "zh" else said.capitalize()
+
+
+def verdict_in(recorded: str, lang: str) -> str:
+    """A verdict as records have it (``not met``), in the page's language."""
+    if lang != "zh":
+        return recorded
+    under = re.fullmatch(r"met under (\d+) waivers?", recorded)
+    if under:
+        return f"{HEADLINES['met'][1]}（含 {under[1]} 项豁免）"
+    return HEADLINES[recorded][1] if recorded in HEADLINES else recorded
 
 
 def sentence(document: Document, lang: str) -> str:
@@ -50,6 +62,24 @@ MEANINGS = {
     "not-applicable": ("declared out of place in the profile", "环境配置中声明不适用"),
     "attested": ("met, resting on a person's statement", "达标，依据人员的书面确认"),
     "pass": ("met, as observed", "经实测达标"),
+}
+PURPOSES = {
+    "ad-hoc": ("ad-hoc", "临时检查"),
+    "daily": ("daily", "日常检查"),
+    "pre": ("pre", "变更前检查"),
+    "post": ("post", "变更后检查"),
+    "audit": ("audit", "审计"),
+}
+ORIGINS = {
+    "manual": ("manual", "手册"),
+    "sibling": ("sibling", "相关手册"),
+    "default": ("default", "套件默认值"),
+}
+PLACES = {
+    "exchanges": ("exchanges", "询问"),
+    "checks": ("checks", "检查"),
+    "files": ("files", "文件"),
+    "elsewhere": ("elsewhere", "其他"),
 }
 USES = {
     "used": ("used", "已使用"),
