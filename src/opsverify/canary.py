@@ -112,7 +112,8 @@ def _in(path: Path, shown: str, redactor: Redactor) -> list[Find]:
                 continue
             key = (secret, hit.form)
             times[key] += 1
-            lines.setdefault(key, newlines + piece.count(b"\n", 0, hit.start) + 1)
+            if key not in lines:
+                lines[key] = newlines + piece.count(b"\n", 0, hit.start) + 1
     return [Find(shown, secret, form, lines[secret, form], count) for (secret, form), count in times.items()]
 
 

@@ -2,7 +2,8 @@
 
 A report of a check becomes a row of ``report.html`` and an element of ``junit.xml``, in this process or, having
 travelled, in the one that controls parallel workers. So everything in it that may hold text is redacted where it is
-made, and the count of what was masked travels with it.
+made, and the count of what was masked travels with it. What pytest cuts or breaks into lines on the way there is
+redacted before that, for no part of a secret looks like one.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import pytest
+from _pytest._io.saferepr import DEFAULT_REPR_MAX_SIZE, saferepr, saferepr_unlimited
 
 from opsverify.redaction import Redactor, Tally, rows
 
@@ -51,6 +54,32 @@ class Masking:
 
     def __init__(self, redactor: Redactor) -> None:
         self.redactor = redactor
+        self._patches = pytest.MonkeyPatch()
+
+    def pytest_configure(self) -> None:
+        """Redact arguments, locals and what an assertion is about before they are cut. Pytest has no hook for that."""
+        self._patches.setattr("_pytest._code.code.saferepr", self._shown)
+        self._patches.setattr("_pytest._code.code.safeformat", partial(self._shown, maxsize=None))
+        self._patches.setattr("_pytest.assertion.rewrite.saferepr", self._shown)
+
+    def pytest_unconfigure(self) -> None:
+        """Leave pytest as it was."""
+        self._patches.undo()
+
+    def _shown(self, value: object, maxsize: int | None = DEFAULT_REPR_MAX_SIZE) -> str:
+        """A value as a traceback shows it: redacted, then cut in its middle."""
+        text = self.redactor.text(saferepr(value, maxsize=None))
+        if maxsize is None or len(text) <= maxsize:
+            return text
+        half = maxsize // 2 - 2
+        return f"{text[:half]}...{text[-half:]}"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
+        """Show two values side by side where one of them holds a secret: a difference breaks them anywhere."""
+        shown = [saferepr_unlimited(each).replace("\n", "\\n") for each in (left, right)]
+        masked = [self.redactor.text(each) for each in shown]
+        return None if masked == shown else [f"{masked[0]} {op} {masked[1]}"]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:

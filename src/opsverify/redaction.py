@@ -109,8 +109,12 @@ class Redactor:
 
     def forms(self, data: bytes) -> Iterator[tuple[str, spellings.Hit]]:
         """Every spelling of a loaded secret that some bytes hold: name of the secret, place and form."""
-        for name, secret, needles in self._held(data):
-            for hit in spellings.hits(data, secret, needles):
+        held = self._held(data)
+        if not held:
+            return
+        located = spellings.located(data)
+        for name, secret, needles in held:
+            for hit in spellings.hits(data, located, secret, needles):
                 yield name, hit
 
     def _held(self, data: bytes) -> list[tuple[str, bytes, tuple[spellings.Needle, ...]]]:

@@ -83,6 +83,14 @@ class Needle(NamedTuple):
     ragged: tuple[bool, bool] = (False, False)
 
 
+class Located(NamedTuple):
+    """A condensed text, and for each byte of it where it begins and ends in the text."""
+
+    dense: bytes
+    starts: array[int]
+    ends: array[int]
+
+
 class Hit(NamedTuple):
     """A spelling that was found: bytes ``start`` to ``end``, in which form."""
 
@@ -123,10 +131,10 @@ def spells(data: bytes, dense: bytes, secret: bytes, wanted: tuple[Needle, ...])
     return secret in data or any(each.text in dense for each in wanted)
 
 
-def hits(data: bytes, secret: bytes, wanted: tuple[Needle, ...]) -> list[Hit]:
-    """Every place where a text holds a secret, in its order; places may overlap."""
+def hits(data: bytes, located: Located, secret: bytes, wanted: tuple[Needle, ...]) -> list[Hit]:
+    """Every place where a text (with `located` of it) holds a secret, in its order; places may overlap."""
     found = {(at, at + len(secret)): "plain" for at in _places(data, secret)}
-    dense, starts, ends = _located(data)
+    dense, starts, ends = located
     for needle in wanted:
         for at in _places(dense, needle.text):
             first, last = _whole(dense, at, at + len(needle.text), needle)
@@ -173,7 +181,7 @@ def _form(needle: Needle, source: bytes, secret: bytes) -> str:
     return words[0] if words else "spelled otherwise"
 
 
-def _located(data: bytes) -> tuple[bytes, array[int], array[int]]:
+def located(data: bytes) -> Located:
     """A condensed text, and for each byte of it where it begins and ends in the text."""
     starts, ends = array("L", range(len(data))), array("L", range(1, len(data) + 1))
     for sign, pattern, plain, _ in (*STAGES, Stage(b"", SKIPPED, b"")):
@@ -194,4 +202,4 @@ def _located(data: bytes) -> tuple[bytes, array[int], array[int]]:
         begins += starts[at:]
         stops += ends[at:]
         data, starts, ends = b"".join(pieces), begins, stops
-    return data.translate(URL_SAFE), starts, ends
+    return Located(data.translate(URL_SAFE), starts, ends)

@@ -16,7 +16,7 @@ from opsverify.evidence import chain
 from opsverify.evidence.manifest import SUMS
 from opsverify.reports import pruning
 from opsverify.reports.lock import RUNNING, going_on
-from tests.unit.bundles import NOW, Keys, Runs
+from tests.unit.bundles import NOW, Keys, Runs, words
 
 LATER = NOW + timedelta(days=500)
 
@@ -198,3 +198,25 @@ def test_what_is_no_run_is_let_be(runs: Runs) -> None:
     prune(runs)
     assert {each.name for each in runs.stream.iterdir()} >= {"notes", "20250199T000000Z-0a0a0a0a"}
     assert (runs.stream / names(runs)[-1] / SUMS).exists()
+
+
+def test_one_more_that_is_gone_is_missed_after_pruning(runs: Runs) -> None:
+    runs.now = LATER
+    runs.sealed()
+    prune(runs)
+    first = names(runs)[0]
+    subprocess.run(["rm", "-r", str(runs.stream / first)], check=True)
+    assert "MISSING" in words(runs.chain().findings), runs.chain().told()
+
+
+def test_a_run_that_stayed_at_first_has_its_line_when_it_goes(runs: Runs) -> None:
+    signed = runs.stream / f"{names(runs)[1]}.signoffs"
+    signed.mkdir()
+    (signed / "20261122T120000Z-0a0a0a0a.json").write_text("{}")
+    kept = names(runs)[1]
+    prune(runs)
+    subprocess.run(["rm", "-r", str(signed)], check=True)
+    assert [each.run for each in prune(runs).going] == [kept]
+    rows = [json.loads(line)["run"] for line in (runs.stream / pruning.LOG).read_text().splitlines()]
+    assert rows.count(kept) == 1
+    assert len(rows) == 5

@@ -33,7 +33,7 @@ def document(
             "start": start.isoformat(),
             "duration_s": 12.5,
             "selection": selection,
-            "partial": bool(selection),
+            "partial": counted["not-tested"] > 0,
             "verdict": verdict,
         },
         "waivers": {"entries": []},
@@ -46,7 +46,7 @@ def put(stream: Path, start: datetime = NOON, content: dict[str, Any] | str | No
     directory = stream / f"{start:%Y%m%dT%H%M%SZ}-{int(start.timestamp()) % 2**32:08x}"
     directory.mkdir(parents=True)
     found = document(start, **more) if content is None else content
-    text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, indent=1)
+    text = found if isinstance(found, str) else json.dumps(found, indent=1)
     (directory / "results.json").write_text(text, encoding="utf-8", errors="surrogatepass")
     return directory
 
@@ -80,10 +80,10 @@ def test_runs_are_listed_newest_first_with_what_they_came_to(tmp_path: Path) -> 
     assert "13:00:00 UTC" in texts[0]
     assert "✗ Does not meet the manual 不符合手册" in texts[0]
     assert "✗ 3 fail ? 1 error ✓ 88 pass" in texts[0]
-    assert "✓ signed" in texts[0]
+    assert "signed, not verified here" in texts[0]
     assert "sign-offs 审阅签署: 1" in texts[0]
     assert "CHG-7" in texts[0]
-    assert "✓ Meets the manual" in texts[1]
+    assert "? Meets the manual" in texts[1]
     assert "– unsealed" in texts[1]
     assert [each.get("href") for each in rows[0].iter("a")] == [
         f"./{later.name}/report.html",
@@ -96,15 +96,57 @@ def test_runs_are_listed_newest_first_with_what_they_came_to(tmp_path: Path) -> 
     assert "<script" not in page
 
 
+def sealed(directory: Path) -> Path:
+    for name in ("SHA256SUMS", "SHA256SUMS.sig"):
+        (directory / name).write_text("")
+    return directory
+
+
+SHOWN: list[tuple[dict[str, Any], str, str]] = [
+    ({"counts": {"pass": 9}}, "good", "✓ Meets the manual"),
+    ({"counts": {"pass": 9, "waived": 1}, "verdict": "met under 1 waiver"}, "good", "✓ Meets the manual"),
+    ({"counts": {"pass": 3, "not-tested": 6}, "selection": "-k a"}, "unsure", "– What was tested meets the manual"),
+    ({"counts": {"pass": 8, "error": 1}, "verdict": "undetermined"}, "unsure", "? Could not be determined"),
+    ({"counts": {"pass": 8, "fail": 1}, "verdict": "not met"}, "bad", "✗ Does not meet the manual"),
+    ({"counts": {"pass": 8, "fail": 1}}, "unsure", "does not add up"),
+    ({"counts": {"pass": 8, "error": 1}}, "unsure", "does not add up"),
+    ({"counts": {}}, "unsure", "does not add up"),
+]
+
+
+@pytest.mark.parametrize(("more", "look", "said"), SHOWN)
+def test_only_a_whole_sealed_run_that_meets_the_manual_is_shown_as_good(
+    tmp_path: Path, more: dict[str, Any], look: str, said: str
+) -> None:
+    sealed(put(tmp_path / "prod", NOON, **more))
+    seen = summaries.stream(tmp_path / "prod")
+    assert index.verdict(seen.runs[0])[0] == look
+    for page in (index.stream_page(seen), index.front_page([seen])):
+        assert said in page
+        assert page.count('class="good"') == (look == "good")
+
+
+def test_the_front_page_tells_what_its_newest_verdict_does_not(tmp_path: Path) -> None:
+    directory = put(tmp_path / "prod", NOON, counts={"pass": 9})
+    (directory / "SHA256SUMS").write_text("")
+    (tmp_path / "prod" / "20261123T150000Z-0d0d0d0d").mkdir()
+    page = index.front_page([summaries.stream(tmp_path / "prod")])
+    assert "✗ unsigned" in page
+    assert "! unfinished" in page
+    assert "This page verifies nothing" in page
+
+
 def test_a_run_that_was_withheld_in_part_or_does_not_add_up_is_not_shown_as_good(tmp_path: Path) -> None:
     stream = tmp_path / "prod"
-    first = put(stream, NOON, counts={"pass": 9})
+    first = sealed(put(stream, NOON, counts={"pass": 9}))
     (first / "redactions.json").write_text(json.dumps({"withheld": [{"file": "junit.xml"}, {"file": "junit.xml"}]}))
     odd = document(counts={"pass": 9})
     odd["population"]["reconciled"] = False
-    put(stream, NOON + timedelta(hours=1), odd)
+    sealed(put(stream, NOON + timedelta(hours=1), odd))
+    put(stream, NOON + timedelta(hours=2), counts={"pass": 9})
     seen = summaries.stream(stream)
-    assert [index.verdict(each)[0] for each in seen.runs] == ["unsure", "unsure"]
+    assert seen.runs[0].seal == "unsealed"
+    assert [index.verdict(each)[0] for each in seen.runs] == ["unsure", "unsure", "unsure"]
     page = index.stream_page(seen)
     assert "withheld, for it held a secret" in page
     assert "does not add up" in page
@@ -137,6 +179,7 @@ def test_hostile_text_reaches_no_page_unescaped(tmp_path: Path) -> None:
     hostile = document(selection=HOSTILE, counts={"pass": 1})
     hostile["run"] |= {"change": HOSTILE, "purpose": HOSTILE}
     put(stream, NOON, hostile)
+    assert summaries.stream(stream).runs, "what is damaged does not come to the page"
     (stream / "<b>bad<b>\n\u202e").mkdir()
     gate(stream, "CHG<x>&'", HOSTILE)
     for lang in index.LANGUAGES:

@@ -34,13 +34,18 @@ MOST_POINTS = 60  # of a trend
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640, 150, 34, 10, 22
 LINES = {"fail": ("fails", "不符合", ""), "error": ("errors", "无法判定", "6 4"), "waived": ("waived", "已豁免", "2 3")}
 VERDICTS = {"met": ("good", "✓"), "not met": ("bad", "✗"), "undetermined": ("unsure", "?")}
+PARTLY_MET = ("unsure", SIGNS["not-tested"].symbol)
 GATES: dict[str, tuple[str, Sign]] = {
     "GO": ("good", Sign("✓", "放行")),
     "WARN": ("unsure", Sign("!", "须留意")),
     "NO-GO": ("bad", Sign("✗", "否决")),
     "INCONCLUSIVE": ("unsure", Sign("?", "无法判定")),
 }
-SEALS = {"signed": ("✓", "已签名"), "unsigned": ("✗", "未签名"), "unsealed": ("–", "未封存")}
+SEALS = {  # by the files that are there: that a signature is one, nobody has looked here
+    "signed": ("muted", Sign("", "有签名，本页未验证")),
+    "unsigned": ("bad", Sign("✗", "未签名")),
+    "unsealed": ("unsure", Sign("–", "未封存")),
+}
 PACKAGE = Path(__file__).parents[1]
 SHEETS = (PACKAGE / "pages.css", PACKAGE / "gate" / "page.css", Path(__file__).with_name("index.css"))
 
@@ -137,9 +142,13 @@ def _template() -> Template:
 
 
 def verdict(seen: RunSeen) -> tuple[str, str]:
-    """How a verdict is shown: its class and its symbol. What does not reconcile, or was withheld, is not good."""
+    """How a verdict is shown: its class and its symbol.
+
+    What does not reconcile, was withheld in part or was never sealed is not good, nor is a part of the checks.
+    """
     if is_met(seen.verdict):
-        return VERDICTS["met"] if seen.reconciled and not seen.withheld else VERDICTS["undetermined"]
+        sound = seen.reconciled and not seen.withheld and seen.seal != "unsealed"
+        return (VERDICTS["met"] if seen.whole else PARTLY_MET) if sound else VERDICTS["undetermined"]
     return VERDICTS.get(seen.verdict, VERDICTS["undetermined"])
 
 

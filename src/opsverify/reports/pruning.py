@@ -192,8 +192,14 @@ def _announce(stream: Path, found: Plan, now: datetime) -> None:
     chain.write(stream / PRUNED, before + b"".join(each.line for each in sealed if each not in known))
     log = stream / LOG
     earlier = log.read_bytes() if log.exists() else b""
-    rows = [_row(stream, each, found.days, now) for each in found.going if f'"{each.run}"'.encode() not in earlier]
+    # What a line begins with: further on it has the run that was followed, which may have stayed.
+    told = {each.partition(b",")[0] for each in earlier.splitlines()}
+    rows = [_row(stream, each, found.days, now) for each in found.going if _opening(each.run) not in told]
     chain.write(log, earlier + "".join(json.dumps(each, ensure_ascii=True) + "\n" for each in rows).encode())
+
+
+def _opening(name: str) -> bytes:
+    return f'{{"run": "{name}"'.encode()
 
 
 def _row(stream: Path, entry: Entry, days: int, now: datetime) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 from opsverify.errors import OpsverifyError
 from opsverify.record import STATES
 from opsverify.summary import Document, headline
+from opsverify.waiving import is_met
 
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 GATE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}-(pre|post)")
@@ -123,6 +124,7 @@ def run(directory: Path) -> RunSeen:
         document.setdefault("waivers", {"entries": []})  # a run from before there were any
         files = frozenset(each.name for each in directory.iterdir())
         start = datetime.fromisoformat(about["start"]).astimezone(UTC)
+        states = {state: int(population["states"].get(state, 0)) for state in STATES}
         return RunSeen(
             name=directory.name,
             start=start,
@@ -132,8 +134,8 @@ def run(directory: Path) -> RunSeen:
             selection=str(about.get("selection", "")),
             verdict=str(about["verdict"]),
             headline=headline(document),
-            states={state: int(population["states"].get(state, 0)) for state in STATES},
-            reconciled=population["reconciled"] is True,
+            states=states,
+            reconciled=population["reconciled"] is True and _adds_up(str(about["verdict"]), states),
             files=files,
             seal="unsealed" if "SHA256SUMS" not in files else "signed" if "SHA256SUMS.sig" in files else "unsigned",
             sign_offs=_sign_offs(directory),
@@ -144,6 +146,11 @@ def run(directory: Path) -> RunSeen:
         raise DamagedError(f"cannot be read: {error.strerror}") from None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DamagedError(f"results.json is no record of a run ({type(error).__name__})") from None
+
+
+def _adds_up(verdict: str, states: Mapping[str, int]) -> bool:
+    """Whether these states can come to such a verdict: nothing that was looked at is not met."""
+    return not is_met(verdict) or not (states["fail"] or states["error"] or not any(states.values()))
 
 
 def _sign_offs(directory: Path) -> int:
