@@ -341,11 +341,12 @@ def test_what_does_not_add_up_is_said_at_the_top(tmp_path: Path, change: Any, sa
     change(record)
     run = kept(tmp_path, record, [exchange(f"gw0-{each}") for each in range(9, 16)])
 
-    for lang, one, start in (("en", said, "✗ Not to be relied on."), ("zh", said_zh, "✗ 记录不可采信；")):
+    for lang, one, start in (("en", said, "✗ Not to be relied on."), ("zh", said_zh, "✗ 记录不可采信，")):
         text = page(run, lang)
         found = [words(each) for each in next(tree(text).iter("header")).iter("p") if each.get("class") == "alarm"]
         assert f"✗ {one}" in found
         assert headline(text).startswith(start)
+        assert headline(text).removeprefix("✗ ") in words(next(tree(text).iter("title")))
 
 
 def test_a_record_that_holds_together_is_not_doubted(run: Path) -> None:

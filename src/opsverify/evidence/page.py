@@ -87,7 +87,7 @@ def rendered(evidence: Evidence, lang: str, framework: str = "") -> str:
         policy="; ".join((*POLICY, f"style-src {_hash(style)}", f"script-src {_hash(script)}")),
         look=("✗", "bad") if doubted else _look(evidence),
         doubts=doubted,
-        verdict=words.verdict(evidence.document, lang),
+        verdict=words.verdict(evidence.document, lang, doubted=bool(doubted)),
         sentence=words.sentence(evidence.document, lang),
         sums=sums,
         clock_notices=clock_notices(evidence.document),

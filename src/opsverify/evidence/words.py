@@ -11,10 +11,12 @@ from opsverify.summary import sentence as english
 CHINESE = {"fail": "项不符合", "error": "项无法判定", "waived": "项在豁免下不符合"}
 
 
-def verdict(document: Document, lang: str) -> str:
-    """The verdict in a few words."""
+def verdict(document: Document, lang: str, *, doubted: bool) -> str:
+    """The verdict in a few words; one of a record that is ``doubted`` stands nowhere without saying so."""
     said, chinese = headline(document)
-    return chinese if lang == "zh" else said.capitalize()
+    if lang == "zh":
+        return f"记录不可采信，其结论为：{chinese}" if doubted else chinese
+    return f"Not to be relied on. On record: {said.capitalize()}" if doubted else said.capitalize()
 
 
 def verdict_in(recorded: str, lang: str) -> str:
