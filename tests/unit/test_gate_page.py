@@ -285,12 +285,12 @@ def test_no_text_whatever_changes_the_shape_of_the_page(text: str) -> None:
 
 
 def test_what_is_far_too_long_is_cut_and_says_so() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     made = page(saying(full(), "\u0416" * 1_000_000))
     assert "1,000,0" in made
     assert "all in gate.json" in made
     assert len(made) < 600_000
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_value_of_a_million_parts_is_cut_too() -> None:
@@ -304,9 +304,9 @@ def test_five_hundred_checks_are_drawn_fast_and_folded_by_chapter() -> None:
     pre = side("pass", *(observation(f"value {count}", count, met=True) for count in range(20)))
     checks = [compared(f"HLT-X-{count:03}", pre=pre, post=pre) for count in range(500)]
     page(told())  # the template is read once
-    started = time.monotonic()
+    started = time.process_time()
     made = page(told(verdict="GO", checks=checks, baseline=full().baseline))
-    assert time.monotonic() - started < 4
+    assert time.process_time() - started < 4
     root = tree(made)
     folded = [each for each in root.iter("details") if "HLT-X-000" in "".join(each.itertext())]
     assert len(folded) == 1
