@@ -60,8 +60,8 @@ class RunSeen:
 
     @property
     def whole(self) -> bool:
-        """Nothing was left out: a point of the trend."""
-        return not self.selection and not self.states["not-tested"]
+        """Nothing was left out, and it adds up: a point of the trend."""
+        return self.reconciled and not self.selection and not self.states["not-tested"]
 
 
 @dataclass(frozen=True)
