@@ -124,7 +124,7 @@ def run(directory: Path) -> RunSeen:
         document.setdefault("waivers", {"entries": []})  # a run from before there were any
         files = frozenset(each.name for each in directory.iterdir())
         start = datetime.fromisoformat(about["start"]).astimezone(UTC)
-        states = {state: int(population["states"].get(state, 0)) for state in STATES}
+        states: dict[str, int] = {state: int(population["states"].get(state, 0)) for state in STATES}
         return RunSeen(
             name=directory.name,
             start=start,
