@@ -96,12 +96,17 @@ class Masking:
         return report
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_make_parametrize_id(self, val: object, argname: str) -> str | None:
+        """What a test is given names it, on the terminal, in every view and in pytest's cache."""
+        return f"{argname}-redacted" if self.redactor.leaks(saferepr(val, maxsize=None)) else None
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
         """A warning says what it was given."""
         said = str(warning_message.message)
         masked = self.redactor.text(said)
         if masked != said:
-            warning_message.message = warning_message.category(masked)
+            warning_message.message = UserWarning(masked)  # its own class may take something else than a text
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excrepr: Any) -> None:

@@ -357,7 +357,8 @@ class Recording:
 
     def _search(self, session: pytest.Session) -> None:
         """Search what was written for secrets, however far the writing came; a find fails the run."""
-        beside = [Path(each) for each in (session.config.option.htmlpath, session.config.option.xmlpath) if each]
+        option = session.config.option
+        beside = [Path(each) for each in (option.htmlpath, option.xmlpath, option.log_file) if each]
         complaints = canary.conclude(self.run.directory, self.run.redactor, beside=beside, checks=self.masked)
         for complaint in complaints:
             self._say(complaint, red=True, bold=True)

@@ -200,6 +200,7 @@ def test_a_trend_is_of_whole_runs_alone(tmp_path: Path) -> None:
             NOON + timedelta(hours=hour),
             selection="-k one" if hour % 4 == 3 else "",
             counts={"fail": hour, "pass": 1},
+            verdict="not met",
         )
     found = index.trend(summaries.stream(stream).runs)
     assert found is not None

@@ -60,8 +60,8 @@ class RunSeen:
 
     @property
     def whole(self) -> bool:
-        """Nothing was left out: a point of the trend."""
-        return not self.selection and not self.states["not-tested"]
+        """Nothing was left out, and it adds up: a point of the trend."""
+        return self.reconciled and not self.selection and not self.states["not-tested"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def run(directory: Path) -> RunSeen:
         document.setdefault("waivers", {"entries": []})  # a run from before there were any
         files = frozenset(each.name for each in directory.iterdir())
         start = datetime.fromisoformat(about["start"]).astimezone(UTC)
-        states = {state: int(population["states"].get(state, 0)) for state in STATES}
+        states: dict[str, int] = {state: int(population["states"].get(state, 0)) for state in STATES}
         return RunSeen(
             name=directory.name,
             start=start,
