@@ -20,6 +20,7 @@ class Observation(Part):
     """What a check observed."""
 
     name: str
+    observed: Any
     expected: str
     met: bool
     unit: str
@@ -71,6 +72,7 @@ class InForce(Waiver):
 class Check(Part):
     """A result."""
 
+    worker: str = ""
     requirement: str
     title: str
     title_zh: str
@@ -80,6 +82,7 @@ class Check(Part):
     target: str
     target_kind: str
     state: State
+    result: State
     observations: list[Observation]
     message: str
     remedy: str
