@@ -51,8 +51,9 @@ class Exchange:
         if isinstance(known, type) and issubclass(known, errors.OpsverifyError):
             return known(self.failure)
         # Of other libraries no more is needed than the name, which is what messages show.
-        plain = isinstance(known, type) and issubclass(known, Exception) and not issubclass(known, ExceptionGroup)
-        base = known if plain else Exception
+        base: type = Exception
+        if isinstance(known, type) and issubclass(known, Exception) and not issubclass(known, ExceptionGroup):
+            base = known
         words = "" if self.failure == name else self.failure
         named = type(name or "Exception", (base,), {"__init__": _bare, "__str__": lambda _: words})
         raised: Exception = named()

@@ -230,8 +230,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         for why, names in _grouped(outcome.left_out).items():
             yield f"  {why} ({len(names)}): {clip(', '.join(names), LONGEST)}"
     if outcome.broken_off:
-        names = clip(", ".join(outcome.broken_off), LONGEST)
-        yield f"  {len(outcome.broken_off)} of these had asked something, as the transcript has it: {names}"
+        asked = clip(", ".join(outcome.broken_off), LONGEST)
+        yield f"  {len(outcome.broken_off)} of these had asked something, as the transcript has it: {asked}"
     for each in outcome.differences:
         yield from _difference(each)
     yield from (f"record: {problem}" for problem in outcome.problems)

@@ -42,7 +42,7 @@ def test_the_same_question_has_an_answer_each_time(host, now, judge):
 @pytest.mark.requirement("RPL-RAW-01")
 def test_bytes(host, judge):
     raw = host.channel.ask("cat ROOT/raw")[1]
-    judge([holds("bytes", raw[:256].hex(), "as they are", met=raw == bytes(range(256)) + b"x" * 1_000_000)])
+    judge([holds("bytes", raw.hex(), "as they are", met=raw == bytes(range(256)))])
 
 
 @pytest.mark.requirement("RPL-LIMIT-01")
@@ -103,7 +103,7 @@ def made(root: Path, **files: str) -> Project:
     project.write("profiles/test/profile.toml", PROFILE)
     for name, text in {**FILES, **files}.items():
         project.write(name, text)
-    (root / "raw").write_bytes(bytes(range(256)) + b"x" * 1_000_000)
+    (root / "raw").write_bytes(bytes(range(256)))
     return project
 
 
