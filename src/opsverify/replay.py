@@ -183,8 +183,10 @@ def _checks(directory: Path, root: Path, limits: Path | None) -> dict[str, Entry
             check=False,
         )
         if not to.is_file():
-            said = (done.stdout + done.stderr).strip()[-2000:]
-            raise UsageError(f"the checks cannot be performed: pytest ended with status {done.returncode}: {said}")
+            said = (done.stdout + done.stderr).strip()
+            errors = "; ".join(each[1:].strip() for each in said.splitlines() if each.startswith("E "))
+            why = (errors or said)[-2000:]
+            raise UsageError(f"the checks cannot be performed: pytest ended with status {done.returncode}: {why}")
         found = json.loads(to.read_bytes())
     return {recount.subject(each): each for each in found}
 
