@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from opsverify.errors import UsageError
-from opsverify.judgement import Limit, Limits, Relation, Scalar
+from opsverify.judgement import Limit, Limits, Relation, Scalar, show
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Severity = Literal["critical", "high", "medium", "low"]
@@ -223,6 +223,11 @@ class Catalogue(Mapping[str, Requirement]):
                     isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
                 ):
                     raise UsageError(f"{key}: got {value!r}, expected a number of {limit.unit}")
+                parts = value if isinstance(value, list) else [value]
+                if not isinstance(limit.value, int | float) and not (
+                    parts and {type(each) for each in parts} <= {type(each) for each in limit.values}
+                ):
+                    raise UsageError(f"{key}: got {value!r}, expected the like of {show(limit.value)}")
                 yield key, limit, value
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import getpass
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from opsverify.evidence import commands as exports
 from opsverify.evidence import showing
 from opsverify.gate import command as gate
 from opsverify.reports import command as reports
-from opsverify.summary import visible
+from opsverify.summary import number, visible
 
 OK, DUE, USAGE, UNANSWERED, INTERNAL, BROKEN_OFF = 0, 1, 64, 69, 70, 130
 
@@ -114,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="judge a run again from its transcript, and compare; asks no system")
     replay.add_argument("directory", type=Path, metavar="DIR", help="the run: reports/<profile>/<UTC time>-<run id>")
     replay.add_argument("--limits", type=Path, metavar="FILE", help="what other [limits] would have said: a trial")
+    replay.add_argument("--altered-ok", action="store_true", help="a run that is not as it was sealed is told, not a 1")
     replay.set_defaults(do=_replay)
 
     gates = gate.add(commands)
@@ -218,9 +220,19 @@ def _lint_waivers(chosen: argparse.Namespace) -> int:
 def _replay(chosen: argparse.Namespace) -> int:
     from opsverify import replay  # noqa: PLC0415
 
-    outcome = replay.perform(chosen.directory, _root(), chosen.limits)
+    root, sealed = _root(), replay.sealed(chosen.directory)
+    bad = sealed.altered or not sealed.digest
+    print(_red(sealed.told()) if bad else sealed.told(), flush=True)  # first: the replay may stop at what was altered
+    outcome = replay.perform(chosen.directory, root, chosen.limits)
     print(replay.told(outcome))
-    return OK if outcome.equal else DUE
+    if sealed.altered:
+        print(_red(f"NOT AS SEALED: {number(len(sealed.findings), 'finding')}, see at the top"))
+    return OK if outcome.equal and (chosen.altered_ok or not sealed.altered) else DUE
+
+
+def _red(text: str) -> str:
+    """On a terminal; the words say it too."""
+    return f"\x1b[1;31m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
 
 
 def _project(chosen: argparse.Namespace, *, secrets: bool = False) -> Project:

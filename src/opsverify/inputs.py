@@ -14,9 +14,9 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from opsverify import documents
 from opsverify.catalogue import Catalogue, Requirement, Strict, Text, first_problem
@@ -54,7 +54,7 @@ class _Catalogue(Strict):
 class Limits(Strict):
     """A file of ``--limits``: ``[limits.<requirement>]`` tables as a profile has them."""
 
-    limits: dict[str, dict[str, Any]]
+    limits: Annotated[dict[str, Annotated[dict[str, Any], Field(min_length=1)]], Field(min_length=1)]
 
 
 def write(run: Run) -> None:
@@ -119,7 +119,7 @@ def again(directory: Path, limits: Path | None = None) -> Run:
     demands = Catalogue(_read(folder / "catalogue.json", _Catalogue).requirements)
     in_force = demands.with_overrides(profile.limits, file=file)
     if limits is not None:
-        in_force = in_force.tried(_limits(limits), file=limits)
+        in_force = in_force.tried(limits_in(limits), file=limits)
     try:
         waivers = Waivers.unpacked(about.waivers)
     except (ValueError, ValidationError):
@@ -149,34 +149,17 @@ def _read(file: Path, model: type[M]) -> M:
         raise UsageError(f"{file}: {first_problem(error)}") from None
 
 
-def _limits(file: Path) -> dict[str, dict[str, Any]]:
+def limits_in(file: Path) -> dict[str, dict[str, Any]]:
+    """The limits of a file of ``--limits``, by requirement and name; there is at least one.
+
+    Raises:
+        UsageError: it cannot be read, or is none.
+    """
     try:
         return Limits.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).limits
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file}: not readable as TOML: {error}") from None
     except ValidationError as error:
         raise UsageError(f"{file}: {first_problem(error)}") from None
-
-
-def results(directory: Path) -> dict[str, Any]:
-    """``results.json`` of a run.
-
-    Raises:
-        UsageError: it is not as a run writes it.
-    """
-    file = directory / "results.json"
-    try:
-        found = json.loads(file.read_bytes())
-        run, checks = found["run"], found["checks"]
-        known = all(
-            isinstance(each[key], str) for each in checks for key in ("requirement", "target", "state", "check")
-        )
-        if isinstance(run, dict) and known:
-            return dict(found)
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise UsageError(f"{file}: is not as a run writes it")

@@ -173,6 +173,24 @@ class Record:
     def document(self, ended: datetime) -> dict[str, Any]:
         """The content of ``results.json``."""
         entries = self.complete()
+        counted = self.counted(entries)
+        return {
+            "run": {
+                **self.run.about(),
+                "clocks": self.clocks,
+                "end": ended.astimezone(UTC).isoformat(timespec="milliseconds"),
+                "duration_s": round((ended - self.run.started).total_seconds(), 3),
+                "selection": self.selection,
+                **counted["run"],
+            },
+            **{name: counted[name] for name in ("scores", "waivers", "population")},
+            "checks": entries,
+            "coverage": counted["coverage"],
+            "controls": self.run.controls,
+        }
+
+    def counted(self, entries: Sequence[Entry]) -> dict[str, Any]:
+        """What of ``results.json`` the entries of all checks add up to."""
         counts = Counter(each["state"] for each in entries)
         population = self.run.population()
         known = {str(each) for each in population}
@@ -183,12 +201,7 @@ class Record:
         )
         return {
             "run": {
-                **self.run.about(),
-                "clocks": self.clocks,
-                "end": ended.astimezone(UTC).isoformat(timespec="milliseconds"),
-                "duration_s": round((ended - self.run.started).total_seconds(), 3),
                 "partial": counts["not-tested"] > 0,
-                "selection": self.selection,
                 "verdict": waiving.verdict(verdict(entries, reconciled), waivers),
                 "waived": [f"{each['requirement']}-{each['target']}" for each in entries if each["state"] == "waived"],
             },
@@ -209,9 +222,7 @@ class Record:
                     for kind in sorted({each.kind for each in population})
                 },
             },
-            "checks": entries,
             "coverage": coverage(self.run, entries),
-            "controls": self.run.controls,
         }
 
     def write(self, ended: datetime) -> dict[str, Any]:

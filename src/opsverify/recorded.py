@@ -13,7 +13,7 @@ from typing import Any
 from opsverify import errors
 from opsverify.errors import NotRecordedError, UsageError
 from opsverify.redaction import Redactor
-from opsverify.transcript import Transcript
+from opsverify.transcript import Transcript, natural
 
 NOT_RECORDED = "not recorded"  # stands among a check's exchanges for a question that the transcript lacks
 TEXTS = ("id", "at", "check", "channel", "target", "account")
@@ -24,6 +24,7 @@ class Exchange:
     """One line of a transcript; ``used`` once it has answered."""
 
     id: str
+    at: str
     check: str
     channel: str
     target: str
@@ -50,7 +51,9 @@ class Exchange:
         if isinstance(known, type) and issubclass(known, errors.OpsverifyError):
             return known(self.failure)
         # Of other libraries no more is needed than the name, which is what messages show.
-        base = known if isinstance(known, type) and issubclass(known, Exception) else Exception
+        base: type = Exception
+        if isinstance(known, type) and issubclass(known, Exception) and not issubclass(known, ExceptionGroup):
+            base = known
         words = "" if self.failure == name else self.failure
         named = type(name or "Exception", (base,), {"__init__": _bare, "__str__": lambda _: words})
         raised: Exception = named()
@@ -76,7 +79,8 @@ class Recorded(Transcript):
         super().__init__(path, redactor)
         self._known: defaultdict[Key, list[Exchange]] = defaultdict(list)
         self._taken: list[str] = []
-        self.exchanges = list(read(path))
+        # Not by time: the clock of the runner may have been set back while something was asked again and again.
+        self.exchanges = sorted(read(path), key=lambda each: natural(each.id))
         for each in self.exchanges:
             self._known[self._key(each.part, each.channel, each.target, each.question)].append(each)
 
@@ -129,16 +133,26 @@ def read(path: Path) -> Iterator[Exchange]:
     """The exchanges of a transcript, in the order in which they were written.
 
     Raises:
-        UsageError: it cannot be read, or a line is no exchange.
+        UsageError: it cannot be read, or a line is no exchange, is there twice or out of its order in time.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise UsageError(f"{path.name}: cannot be read: {why}") from None
+    known, before = set(), ""
     for number, line in enumerate(text.split("\n"), 1):  # not splitlines(): see `transcript.merge`
-        if line:
-            yield _exchange(line, f"{path.name}: line {number}")
+        if not line:
+            continue
+        where = f"{path.name}: line {number}"
+        found = _exchange(line, where)
+        if found.id in known:
+            raise UsageError(f"{where}: exchange {found.id!r} stands there for the second time")
+        if found.at < before:
+            raise UsageError(f"{where}: exchange {found.id!r} is of an earlier time than the one above it")
+        known.add(found.id)
+        before = found.at
+        yield found
 
 
 def _exchange(line: str, where: str) -> Exchange:
@@ -147,7 +161,7 @@ def _exchange(line: str, where: str) -> Exchange:
         texts = {name: written[name] for name in TEXTS}
         failure, error = written["failure"], written["error"]
         found = Exchange(
-            **{name: texts[name] for name in ("id", "check", "channel", "target")},
+            **{name: texts[name] for name in ("id", "at", "check", "channel", "target")},
             question=written["question"],
             answer=written["answer"],
             failure=failure,
@@ -162,6 +176,8 @@ def _exchange(line: str, where: str) -> Exchange:
             raise UsageError(f"{where}: {name}: got {value!r}, expected a text")
     if not all(isinstance(each, str | None) for each in (failure, error)):
         raise UsageError(f"{where}: failure and error are texts, or null")
+    if error is not None and not error.isidentifier():
+        raise UsageError(f"{where}: error: got {error!r}, expected the name of a type")
     return found
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from opsverify import inputs
 from opsverify.errors import RefusedError, UsageError
+from opsverify.evidence.reading import record_of
 from opsverify.recorded import NOT_RECORDED, Recorded, order
+from opsverify.recount import subject
 from opsverify.run import Run, Subject
 
 # What would reach somebody: events that Python tells of before it happens.
@@ -44,14 +46,14 @@ def begin(config: pytest.Config) -> Run | None:
     if config.getoption("replay_to") is None:
         raise UsageError("--replay is set by opsverify replay: use that")
     run = inputs.again(Path(directory), Path(limits) if limits else None)
-    performed = performed_in(inputs.results(Path(directory)))
+    performed = performed_in(record_of(Path(directory)))
     config.pluginmanager.register(Replaying(run, performed, Path(config.getoption("replay_to"))), "opsverify-replaying")
     return run
 
 
 def performed_in(results: dict[str, Any]) -> dict[str, Entry]:
     """The entries of the checks that the run did perform, by subject: what was left out, or lost, has no node id."""
-    return {f"{each['requirement']}-{each['target']}": each for each in results["checks"] if each["check"]}
+    return {subject(each): each for each in results["checks"] if each["check"]}
 
 
 class Replaying:
@@ -62,6 +64,12 @@ class Replaying:
         self.performed = performed
         self.to = to
         self.entries: dict[str, Entry] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """From before the checks are imported on, nobody is reached."""
+        load_clients()
+        sys.addaudithook(_forbid)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -77,8 +85,6 @@ class Replaying:
             if entry is not None:
                 places[item] = (entry.get("worker", ""), asked.get(entry["check"], len(asked)))
         items[:] = sorted(places, key=lambda each: places[each])
-        load_clients()
-        sys.addaudithook(_forbid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -99,13 +105,15 @@ class Replaying:
             why = "the transcript lacks an answer that it needs"
             entry["state"] = entry["result"] = "error"
             entry["message"] = f"{why}; without it: {entry['message']}" if entry["message"] else why
-        self.entries[f"{entry['requirement']}-{entry['target']}"] = entry
+        self.entries[subject(entry)] = entry
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Write down what came of it; nothing where pytest itself went wrong."""
         if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
             return
-        self.to.write_text(json.dumps(list(self.entries.values()), ensure_ascii=False, allow_nan=False), "utf-8")
+        # As a record is written: what looks like a secret masked, halves of characters spelled out.
+        entries = self.run.redactor.value(list(self.entries.values()))
+        self.to.write_text(json.dumps(entries, ensure_ascii=False, allow_nan=False), "utf-8")
 
 
 def _subject(item: pytest.Item) -> str:

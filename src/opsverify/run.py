@@ -281,7 +281,7 @@ class Run:
             "evidence": self.signing.about(),
             "ci": os.environ.get("CI_JOB_URL") or os.environ.get("GITHUB_RUN_ID") or os.environ.get("CI", ""),
             "suite_version": __version__,
-            "suite_commit": _commit(self.root),
+            "suite_commit": commit(self.root),
             "python": platform.python_version(),
             "dependencies": {name: version(name) for name in DEPENDENCIES},
         }
@@ -304,7 +304,8 @@ def identity(text: str) -> str:
     return text
 
 
-def _commit(root: Path) -> str:
+def commit(root: Path) -> str:
+    """The commit of the project at ``root``, with ``-dirty`` where files differ from it; ``unknown`` without git."""
     try:
         done = subprocess.run(  # noqa: S603
             ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607

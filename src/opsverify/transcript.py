@@ -70,6 +70,12 @@ class Transcript:
         return [f"{self.part}{number}" for number in range(count + 1, self.count + 1)]
 
 
+def natural(identity: str) -> tuple[str, int, str]:
+    """What ids are sorted by to stand as they were given: ``gw1-10`` after ``gw1-9``."""
+    part, _, number = identity.rpartition("-")
+    return (part, int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0, number)
+
+
 def merge(directory: Path) -> None:
     """Join the parts that parallel workers left in ``directory`` into one transcript, by time.
 

@@ -31,6 +31,7 @@ from opsverify.judgement import Limits
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript
 from tests.unit.bundles import Keys, Runs
+from tests.unit.replays import Kept, gone, made
 from tests.unit.small_project import HEALTH, PROFILE, SECURITY, STATES, Outcome, Project, entries, single
 
 # How fast this machine is just now is nobody's defect; tests that are about time measure it themselves.
@@ -325,3 +326,13 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
         return Said(status, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A green run, whose systems are gone."""
+    project = made(tmp_path_factory.mktemp("green"))
+    outcome = project.run()
+    assert outcome.status == 0, outcome.output
+    gone(project)
+    return Kept(project, outcome)

@@ -70,6 +70,11 @@ def test_bytes_come_back(data: bytes) -> None:
     assert there_and_back(shell.RESULT, (0, data, data)) == (0, data, data)
 
 
+def test_a_line_of_a_megabyte_comes_back_with_and_without_bytes_that_are_no_text() -> None:
+    for data in (b"x" * 1_000_000, b"x" * 1_000_000 + b"\xff"):
+        assert there_and_back(shell.RESULT, (0, data, b"")) == (0, data, b"")
+
+
 def test_a_frame_in_which_something_was_masked_is_still_a_frame() -> None:
     data = frame(1, b"token=abcdefghijklmnop\xff\n") + frame(2, "ü".encode()) + b"200"
     masked = coding.unspell(Redactor().value(coding.spell(data)))

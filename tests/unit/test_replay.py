@@ -3,107 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from opsverify.cli import main
-from tests.unit.small_project import SECRET, Outcome, Project, entries
-
-CHECKS = """
-import os
-
-import pytest
-
-from opsverify.errors import UnansweredError
-from opsverify.judgement import holds, within
-from opsverify.probes import attempt, output
-
-
-def text(host, path):
-    return output(host, f"cat {path}").strip()
-
-
-@pytest.mark.requirement("RPL-FACT-01", "RPL-FACT-02")
-def test_a_fact_of_two_checks(host, fact, judge):
-    judge([holds("state", fact(text, host, "ROOT/state"), "up", met=fact(text, host, "ROOT/state") == "up")])
-
-
-@pytest.mark.requirement("RPL-POLL-01")
-def test_the_same_question_has_an_answer_each_time(host, now, judge):
-    seen = tuple(host.run("date +%N").stdout.strip() for _ in range(3))
-    judge([holds("polls", seen, "three", met=len(set(seen)) == 3), holds("now", now.isoformat(), "a moment", met=True)])
-
-
-@pytest.mark.requirement("RPL-RAW-01")
-def test_bytes(host, judge):
-    raw = host.channel.ask("cat ROOT/raw")[1]
-    judge([holds("bytes", raw.hex(), "as they are", met=raw == bytes(range(256)))])
-
-
-@pytest.mark.requirement("RPL-LIMIT-01")
-def test_a_number_against_a_limit(host, limits, judge):
-    judge([within("used", float(output(host, "cat ROOT/used")), limits.used)])
-
-
-@pytest.mark.requirement("RPL-UP-01")
-def test_what_is_down_is_a_finding(host, judge):
-    found = attempt(lambda: output(host, "cat ROOT/up"))
-    judge([holds("up", found.failure or "up", "up", met=not found.failure)])
-
-
-@pytest.mark.requirement("RPL-MASK-01")
-def test_what_was_masked(host, judge):
-    judge([holds("secret", output(host, "cat ROOT/leak"), "shown", met=True)])
-"""
-NAMES = ("RPL-FACT-01", "RPL-FACT-02", "RPL-POLL-01", "RPL-RAW-01", "RPL-LIMIT-01", "RPL-UP-01", "RPL-MASK-01")
-FILES = {"state": "up\n", "used": "0.5\n", "up": "yes\n", "leak": f"it is {SECRET}\u2028!\n"}
-PROFILE = """
-name = "test"
-description = "${RPL_WORDS:-d}"
-hosts = [{ name = "one", connection = "local://" }, { name = "two", connection = "local://" }]
-[[databases]]
-name = "pg"
-address = "127.0.0.1:1"
-dbname = "x"
-user = "u"
-password = { env = "TEST_SECRET" }
-"""
-
-
-class Replayed(NamedTuple):
-    status: int
-    output: str
-
-
-def replay(project: Project, run: Path, *arguments: str) -> Replayed:
-    """By the command, from the project's folder, without the secret."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TEST_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "opsverify.cli", "replay", str(run), *arguments],
-        cwd=project.root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Replayed(done.returncode, done.stdout + done.stderr)
+from tests.unit.replays import CHECKS, NAMES, PROFILE, Kept, gone, made, replay, sealed_anew
+from tests.unit.small_project import entries
 
 
 @pytest.fixture
-def refused(green: Kept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def refused(kept: Kept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What the command complains of, in one line, before it starts anything."""
 
     def ask(run: Path, *arguments: str) -> str:
-        monkeypatch.chdir(green.project.root)
+        monkeypatch.chdir(kept.project.root)
         assert main(["replay", str(run), *arguments]) == 64
         said = capsys.readouterr().err
         assert said.count("\n") == 1
@@ -112,61 +29,19 @@ def refused(green: Kept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return ask
 
 
-def made(root: Path, **files: str) -> Project:
-    project = Project(root)
-    project.write("checks/health/requirements.toml", entries(*NAMES))
-    project.write("checks/health/test_it.py", CHECKS.replace("ROOT", str(root)))
-    project.write("profiles/test/profile.toml", PROFILE)
-    for name, text in {**FILES, **files}.items():
-        project.write(name, text)
-    (root / "raw").write_bytes(bytes(range(256)))
-    return project
-
-
-def gone(project: Project) -> None:
-    """Whoever asked a live system now would hear something else."""
-    for name in (*FILES, "raw"):
-        (project.root / name).unlink(missing_ok=True)
-
-
-class Kept(NamedTuple):
-    project: Project
-    outcome: Outcome
-
-    def copy(
-        self, to: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda found: found
-    ) -> Path:
-        """The run, with another transcript."""
-        assert self.outcome.directory is not None
-        run = to / "copy"
-        shutil.copytree(self.outcome.directory, run)
-        lines = [json.dumps(each, ensure_ascii=False) for each in change(self.outcome.exchanges)]
-        (run / "transcript.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return run
-
-
-@pytest.fixture(scope="module")
-def green(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    project = made(tmp_path_factory.mktemp("green"))
-    outcome = project.run()
-    assert outcome.status == 0, outcome.output
-    gone(project)
-    return Kept(project, outcome)
-
-
-def test_a_green_run_says_the_same_without_its_systems(green: Kept) -> None:
-    assert green.outcome.directory is not None
-    before = sorted((each, each.stat().st_mtime_ns) for each in green.outcome.directory.rglob("*"))
-    found = replay(green.project, green.outcome.directory)
+def test_a_green_run_says_the_same_without_its_systems(kept: Kept) -> None:
+    assert kept.outcome.directory is not None
+    before = sorted((each, each.stat().st_mtime_ns) for each in kept.outcome.directory.rglob("*"))
+    found = replay(kept.project, kept.outcome.directory)
     assert found.status == 0, found.output
     assert "14 checks performed again" in found.output
     assert "EQUAL: every check says what is on record (14)" in found.output
-    assert sorted((each, each.stat().st_mtime_ns) for each in green.outcome.directory.rglob("*")) == before
+    assert sorted((each, each.stat().st_mtime_ns) for each in kept.outcome.directory.rglob("*")) == before
 
 
-def test_inputs_hold_what_was_in_force_and_no_secret(green: Kept) -> None:
-    assert green.outcome.directory is not None
-    inputs = green.outcome.directory / "inputs"
+def test_inputs_hold_what_was_in_force_and_no_secret(kept: Kept) -> None:
+    assert kept.outcome.directory is not None
+    inputs = kept.outcome.directory / "inputs"
     assert sorted(each.name for each in inputs.iterdir()) == [
         "catalogue.json",
         "profile.json",
@@ -179,7 +54,7 @@ def test_inputs_hold_what_was_in_force_and_no_secret(green: Kept) -> None:
     assert profile["databases"][0]["password"] == {"env": "TEST_SECRET", "file": None}
     assert profile["program"]["roster"] == "profiles/test/roster.toml"
     about = json.loads((inputs / "run.json").read_text(encoding="utf-8"))
-    assert about["start"].startswith(green.outcome.results["run"]["start"][:23])
+    assert about["start"].startswith(kept.outcome.results["run"]["start"][:23])
     demands = json.loads((inputs / "catalogue.json").read_text(encoding="utf-8"))["requirements"]
     assert [each["id"] for each in demands] == list(NAMES)
     assert demands[0]["limits"]["used"]["at_most"] == 0.8
@@ -247,26 +122,26 @@ def test_a_selection_is_replayed_as_far_as_it_went(tmp_path: Path) -> None:
     ],
 )
 def test_a_question_that_the_transcript_lacks_is_an_error(
-    green: Kept, tmp_path: Path, question: str, subject: str
+    kept: Kept, tmp_path: Path, question: str, subject: str
 ) -> None:
     def without(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         lost = next(each for each in found if question in str(each["question"]) and each["target"] == "one")
         return [each for each in found if each is not lost]
 
-    found = replay(green.project, green.copy(tmp_path, without))
+    found = replay(kept.project, kept.copy(tmp_path, without))
     assert found.status == 1
     assert f"{subject}: recorded pass, replayed error" in found.output
     assert "the transcript lacks the question" in found.output
 
 
-def test_an_altered_answer_is_seen(green: Kept, tmp_path: Path) -> None:
+def test_an_altered_answer_is_seen(kept: Kept, tmp_path: Path) -> None:
     def altered(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for each in found:
             if str(each["question"]).endswith("/used") and each["target"] == "two":
                 each["answer"]["stdout"] = "0.7\n"
         return found
 
-    found = replay(green.project, green.copy(tmp_path, altered))
+    found = replay(kept.project, kept.copy(tmp_path, altered))
     assert found.status == 1
     assert "RPL-LIMIT-01-two: recorded pass, replayed pass" in found.output
     assert "recorded used: 0.5, expected at most 0.8 (met)" in found.output
@@ -275,11 +150,11 @@ def test_an_altered_answer_is_seen(green: Kept, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, "text", {"exit_status": 0}, {"exit_status": 0, "stdout": 7, "stderr": ""}])
-def test_an_answer_that_no_run_writes_is_an_error(green: Kept, tmp_path: Path, answer: object) -> None:
+def test_an_answer_that_no_run_writes_is_an_error(kept: Kept, tmp_path: Path, answer: object) -> None:
     def altered(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{**each, "answer": answer} if str(each["question"]).endswith("/up") else each for each in found]
 
-    found = replay(green.project, green.copy(tmp_path, altered))
+    found = replay(kept.project, kept.copy(tmp_path, altered))
     assert found.status == 1
     assert "RPL-UP-01-one: recorded pass, replayed error" in found.output
 
@@ -290,6 +165,7 @@ def test_a_changed_verdict_on_record_is_seen(tmp_path: Path) -> None:
     assert outcome.directory is not None
     file = outcome.directory / "results.json"
     file.write_text(file.read_text(encoding="utf-8").replace('"state": "fail"', '"state": "pass"'), encoding="utf-8")
+    sealed_anew(outcome.directory)
     found = replay(project, outcome.directory)
     assert found.status == 1
     assert "RPL-LIMIT-01-one: recorded pass, replayed fail" in found.output
@@ -299,16 +175,16 @@ LOOSE = "[limits.RPL-LIMIT-01]\nused = 0.95\n"
 TIGHT = "[limits.RPL-LIMIT-01]\nused = 0.4\n"
 
 
-def test_other_limits_are_tried_and_said_to_be_a_trial(green: Kept, tmp_path: Path) -> None:
-    assert green.outcome.directory is not None
+def test_other_limits_are_tried_and_said_to_be_a_trial(kept: Kept, tmp_path: Path) -> None:
+    assert kept.outcome.directory is not None
     (tmp_path / "tight.toml").write_text(TIGHT, encoding="utf-8")
     (tmp_path / "loose.toml").write_text(LOOSE, encoding="utf-8")
-    tight = replay(green.project, green.outcome.directory, "--limits", str(tmp_path / "tight.toml"))
+    tight = replay(kept.project, kept.outcome.directory, "--limits", str(tmp_path / "tight.toml"))
     assert tight.status == 1
     assert "TRIAL under the limits of" in tight.output
     assert "RPL-LIMIT-01-one: recorded pass, replayed fail" in tight.output
     assert "TRIAL: 2 checks would have come to another state" in tight.output
-    loose = replay(green.project, green.outcome.directory, "--limits", str(tmp_path / "loose.toml"))
+    loose = replay(kept.project, kept.outcome.directory, "--limits", str(tmp_path / "loose.toml"))
     assert loose.status == 0
     assert "2 checks would have expected something else and come to the same" in loose.output
 
@@ -320,17 +196,22 @@ def test_other_limits_are_tried_and_said_to_be_a_trial(green: Kept, tmp_path: Pa
         ("[limits.RPL-LIMIT-01]\nother = 1\n", "limits.RPL-LIMIT-01.other: no such limit; RPL-LIMIT-01 has: used"),
         ('[limits.RPL-LIMIT-01]\nused = "x"\n', "got 'x', expected a number of ratio"),
         ("[other]\n", "Field required"),
+        ("[limits]\n", "limits: Dictionary should have at least 1 item"),
+        ("[limits.RPL-LIMIT-01]\n", "limits.RPL-LIMIT-01: Dictionary should have at least 1 item"),
+        ("[limits.RPL-LIMIT-01]\nused = nan\n", "got nan, expected a number of ratio"),
+        ("", "limits: Field required"),
         ("[", "not readable as TOML"),
+        (f"limits = {'[' * 9000}", "not readable as TOML"),
         (None, "cannot be read: No such file"),
     ],
 )
 def test_limits_that_are_none_are_one_line(
-    green: Kept, tmp_path: Path, refused: Callable[..., str], limits: str | None, problem: str
+    kept: Kept, tmp_path: Path, refused: Callable[..., str], limits: str | None, problem: str
 ) -> None:
-    assert green.outcome.directory is not None
+    assert kept.outcome.directory is not None
     if limits is not None:
         (tmp_path / "limits.toml").write_text(limits, encoding="utf-8")
-    assert problem in refused(green.outcome.directory, "--limits", str(tmp_path / "limits.toml"))
+    assert problem in refused(kept.outcome.directory, "--limits", str(tmp_path / "limits.toml"))
 
 
 @pytest.mark.parametrize(
@@ -343,14 +224,14 @@ def test_limits_that_are_none_are_one_line(
         (lambda run: (run / "transcript.jsonl").write_bytes(b"\xff\n"), "it is no UTF-8"),
         (lambda run: (run / "inputs/run.json").write_text("{}"), "run.json: format: Field required"),
         (lambda run: (run / "inputs/profile.json").write_text("["), "profile.json"),
-        (lambda run: (run / "results.json").write_text("[]"), "results.json: is not as a run writes it"),
-        (shutil.rmtree, "is no finished run"),
+        (lambda run: (run / "results.json").write_text("[]"), "results.json: is no record of a run"),
+        (shutil.rmtree, "there is no such folder"),
     ],
 )
 def test_what_is_no_run_is_one_line(
-    green: Kept, tmp_path: Path, refused: Callable[..., str], spoil: Callable[[Path], Any], problem: str
+    kept: Kept, tmp_path: Path, refused: Callable[..., str], spoil: Callable[[Path], Any], problem: str
 ) -> None:
-    run = green.copy(tmp_path)
+    run = kept.copy(tmp_path)
     spoil(run)
     assert problem in refused(run)
 
@@ -390,12 +271,12 @@ def test_a_check_that_goes_its_own_way_reaches_nobody(tmp_path: Path) -> None:
     assert "a replay asks no system and starts no program (subprocess.Popen)" in found.output
 
 
-def test_a_check_that_came_later_is_left_out_and_one_that_went_is_told(green: Kept, tmp_path: Path) -> None:
-    run = green.copy(tmp_path)
+def test_a_check_that_came_later_is_left_out_and_one_that_went_is_told(kept: Kept, tmp_path: Path) -> None:
+    run = kept.copy(tmp_path)
     (tmp_path / "later").mkdir()
     project = made(tmp_path / "later")
     gone(project)
-    source = CHECKS.replace("ROOT", str(green.project.root)).replace('"RPL-RAW-01"', '"RPL-NEW-01"')
+    source = CHECKS.replace("ROOT", str(kept.project.root)).replace('"RPL-RAW-01"', '"RPL-NEW-01"')
     project.write("checks/health/test_it.py", source)
     project.write("checks/health/requirements.toml", entries(*NAMES).replace("RPL-RAW-01", "RPL-NEW-01"))
     found = replay(project, run)

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from opsverify.channels.base import Channel
+from opsverify.channels.coding import Coding
+from opsverify.errors import NotRecordedError, UsageError
+from opsverify.recorded import NOT_RECORDED, Recorded
 from opsverify.redaction import Redactor
 from opsverify.transcript import Transcript, merge
 
@@ -99,3 +103,41 @@ def test_half_a_line_of_a_worker_that_was_killed_is_left_out(tmp_path: Path) -> 
     (tmp_path / "transcript.gw0.part.jsonl").write_bytes(b'{"id": "gw0-1", "at": "1"}\n{"id": "gw0-2", "x": "\xe6\xb1')
     merge(tmp_path)
     assert read(tmp_path / "transcript.jsonl") == [{"id": "gw0-1", "at": "1"}]
+
+
+def test_a_replay_hears_the_answers_as_they_came_whatever_the_clock_did_meanwhile(transcript: Transcript) -> None:
+    write(transcript, NOON, answer="first")
+    write(transcript, NOON - timedelta(seconds=5), answer="second")
+    merge(transcript.path.parent)
+    recorded = Recorded(transcript.path, Redactor())
+    assert [recorded.take("shell", "t", "true").answer for _ in range(2)] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "name", ["TimeoutExpired", "UnicodeDecodeError", "ExceptionGroup", "SystemExit", "print", None]
+)
+def test_what_had_failed_fails_again_whatever_its_type(transcript: Transcript, name: str | None) -> None:
+    write(transcript, failure="why not")
+    line = {**read(transcript.path)[0], "error": name}
+    transcript.path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    failure = Recorded(transcript.path, Redactor()).take("shell", "t", "true").raised()
+    assert isinstance(failure, Exception)
+    assert (str(failure), type(failure).__name__) == ("why not", name or "Exception")
+
+
+def test_a_failure_of_a_type_that_cannot_be_is_no_exchange(transcript: Transcript) -> None:
+    write(transcript, failure="why not")
+    line = {**read(transcript.path)[0], "error": "a\0b"}
+    transcript.path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"line 1: error: got .*, expected the name of a type"):
+        Recorded(transcript.path, Redactor())
+
+
+def test_what_is_not_kept_in_a_transcript_is_missed_by_a_replay(transcript: Transcript) -> None:
+    write(transcript, answer={"bytes": 1})
+    recorded = Recorded(transcript.path, Redactor())
+    channel = Channel("t", "me", 1.0, recorded)
+    channel.kind = "shell"  # type: ignore[misc]
+    with pytest.raises(NotRecordedError, match="what it gave is not kept in the transcript"):
+        channel.exchange("true", lambda: 1, Coding(lambda found: {"bytes": found}))
+    assert recorded.ids_since(0) == ["1", NOT_RECORDED]

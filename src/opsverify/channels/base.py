@@ -81,6 +81,7 @@ class Channel:
             self._latch(failure)
             raise failure
         if coding.decode is None:
+            recorded.miss()
             raise NotRecordedError(f"{found}: what it gave is not kept in the transcript")
         try:
             return coding.decode(found.answer)

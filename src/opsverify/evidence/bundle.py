@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
@@ -69,6 +69,42 @@ class Bundle:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Sums:
+    """A folder held against its manifest, whoever signed that; ``text`` is None where there is none to be read."""
+
+    text: bytes | None
+    listed: Mapping[str, str]
+    findings: tuple[Finding, ...]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the manifest, by which a run is named elsewhere; empty where there is none."""
+        return "" if self.text is None else manifest.digest_of(self.text)
+
+
+def sums(directory: Path) -> Sums:
+    """Look at the files of a bundle alone: no key is needed, and nothing is known of who has signed."""
+    try:
+        text = manifest.content(directory / SUMS)
+    except FileNotFoundError:
+        finding = Finding("UNFINISHED", f"there is no {SUMS}: the run was never sealed, or that was taken away")
+        return Sums(None, {}, (finding,))
+    except OSError as error:
+        return Sums(None, {}, (Finding("ALTERED", f"{SUMS}: {error.strerror}"),))
+    try:
+        listed = manifest.parse(text)
+    except ManifestError as error:
+        return Sums(text, {}, (Finding("ALTERED", f"{SUMS}: {error}"),))
+    findings = manifest.differences(directory, listed)
+    findings += [
+        Finding("ALTERED", f"{SUMS}: does not have {each}, as every sealed run does")
+        for each in (PREV, SEAL)
+        if each not in listed
+    ]
+    return Sums(text, listed, tuple(findings))
+
+
 def verify(directory: Path, by: Trust, *, unsigned_ok: bool = False) -> Bundle:
     """Look at a bundle and at the sign-offs beside it.
 
@@ -78,26 +114,11 @@ def verify(directory: Path, by: Trust, *, unsigned_ok: bool = False) -> Bundle:
     if not directory.is_dir():
         raise UsageError(f"{directory.name}: there is no such folder")
     name = directory.name
-    try:
-        text = manifest.content(directory / SUMS)
-    except FileNotFoundError:
-        finding = Finding("UNFINISHED", f"there is no {SUMS}: the run was never sealed, or that was taken away")
-        return Bundle(name, "", 0, None, None, False, "", (finding,))
-    except OSError as error:
-        return Bundle(name, "", 0, None, None, False, "", (Finding("ALTERED", f"{SUMS}: {error.strerror}"),))
-    digest = manifest.digest_of(text)
-    findings: list[Finding] = []
-    listed: dict[str, str] = {}
-    try:
-        listed = manifest.parse(text)
-        findings += manifest.differences(directory, listed)
-    except ManifestError as error:
-        findings.append(Finding("ALTERED", f"{SUMS}: {error}"))
-    findings += [
-        Finding("ALTERED", f"{SUMS}: does not have {each}, as every sealed run does")
-        for each in (PREV, SEAL)
-        if listed and each not in listed
-    ]
+    held = sums(directory)
+    if held.text is None:
+        return Bundle(name, "", 0, None, None, False, "", held.findings)
+    text, listed, findings = held.text, held.listed, list(held.findings)
+    digest = held.digest
     seal = _part(directory / SEAL, findings, sealing.read)
     previous = _part(directory / PREV, findings, chain.parse)
     first = previous is None and _is_first(directory / PREV)

@@ -25,6 +25,7 @@ from opsverify.evidence.shape import Document as Shape
 from opsverify.evidence.shape import Moments, Redactions
 from opsverify.record import Entry
 from opsverify.summary import Document
+from opsverify.transcript import natural
 
 RECORD, TRANSCRIPT, REDACTIONS = "results.json", "transcript.jsonl", "redactions.json"
 # What changes yet while the page is written, the page itself among it.
@@ -175,7 +176,7 @@ def transcript(file: Path) -> dict[str, Exchange]:
     lines = [line for line in _text(file).split("\n") if line]
     most = max(SHORTEST_ANSWER, min(LONGEST_ANSWER, ALL_ANSWERS // max(1, len(lines))))
     found = [_exchange(line, number, most, file) for number, line in enumerate(lines, 1)]
-    return {each.id: each for each in sorted(found, key=lambda each: _natural(each.id))}
+    return {each.id: each for each in sorted(found, key=lambda each: natural(each.id))}
 
 
 def _exchange(line: str, number: int, most: int, file: Path) -> Exchange:
@@ -214,12 +215,6 @@ def spoken(value: Any) -> str:
 def _line(key: str, value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"{key}:\n{text}" if "\n" in text else f"{key}: {text}"
-
-
-def _natural(identity: str) -> tuple[str, int, str]:
-    """``gw1-10`` after ``gw1-9``."""
-    part, _, number = identity.rpartition("-")
-    return (part, int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0, number)
 
 
 # ---- manifest

@@ -92,6 +92,7 @@ class InForce(Waiver):
 class Check(Part):
     """A result."""
 
+    worker: str = ""
     requirement: str
     title: str
     title_zh: str
@@ -103,6 +104,7 @@ class Check(Part):
     target: str
     target_kind: str
     state: State
+    result: State
     observations: list[Observation]
     message: str
     remedy: str
