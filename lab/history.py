@@ -1,5 +1,8 @@
 """Prometheus' past: weeks of the very series that the live scrapes continue, back-filled with promtool.
 
+Only what somebody asks the past for has one, and as far back as that: tests make a past a dozen times, and most of the
+time that takes goes by the number of samples.
+
 A counter's history ends at the value that the live counter shows now: it is counted back from there, and below zero the
 process (or machine) is taken to have been restarted at that moment. So no rate over the seam is off.
 """
@@ -18,7 +21,7 @@ from itertools import accumulate, pairwise
 
 from lab import engine, images
 from lab.logs import now
-from lab.settings import PROJECT, SERVER_NAME, SERVICES, STATE, Problem, ports, run
+from lab.settings import PROJECT, SERVER_NAME, STATE, Problem, ports, run
 
 DAYS = 41
 STEP = 120
@@ -30,7 +33,6 @@ DENSE = {
     "http_requests_total",
     "http_request_duration_seconds_count",
     "nodejs_heap_size_used_bytes",
-    "process_resident_memory_bytes",
     "node_cpu_seconds_total",
     "node_memory_MemAvailable_bytes",
     "probe_success",
@@ -39,6 +41,11 @@ DENSE = {
 GAP_ENDED = 6 * 3600
 LINE = 125_000_000  # bytes a second that the interface carries by the lab's profile
 FAILED, DROPPED = "alertmanager_notifications_failed_total", "prometheus_notifications_dropped_total"
+# Of these nobody asks for more than the last day; and of the latencies before it, for no more than how many there were
+# on each day, which needs no sample every two minutes.
+RECENT_SECONDS, COARSE_STEP = 2 * 86400, 600
+RECENT = {"http_requests_total", "http_request_duration_seconds_count", FAILED, DROPPED}
+COARSE = {"http_request_duration_seconds_bucket"}
 PAST = STATE / "past.om"
 VOLUME = f"{PROJECT}_prometheus-data"
 LABELS = {
@@ -54,26 +61,7 @@ TRAFFIC = {
     ("GET", "/v1/config"): 0.03,
     ("POST", "/v1/swaps"): 0.02,
 }
-MEAN_SECONDS = 0.06
 FAILING = 0.002
-CPU_SHARES = {
-    "user": 0.66,
-    "system": 0.22,
-    "iowait": 0.06,
-    "softirq": 0.03,
-    "nice": 0.01,
-    "irq": 0.0,
-    "steal": 0.02,
-}
-MEMORY_MB = {
-    "postgres": 150,
-    "postgres-replica": 90,
-    "prometheus": 260,
-    "tokenswap-api": 75,
-    "node": 60,
-    "nginx": 12,
-    "redis": 14,
-}
 
 Live = dict[str, float]
 Shape = Callable[[int], float]
@@ -175,25 +163,12 @@ def _host(live: Live, end: int, cpu: float, memory: float, network: float) -> It
     total = next(value for name, value in live.items() if name.startswith("node_memory_MemTotal_bytes"))
     for name, value in live.items():
         family = name.split("{")[0]
-        if family == "node_cpu_seconds_total":
-            mode = re.search(r'mode="(\w+)"', name)[1]  # type: ignore[index]
-            if mode == "idle":
-                yield Series(name, value, lambda at: 1 - busy(at), True)
-            else:
-                share = CPU_SHARES.get(mode, 0.0)
-                yield Series(name, value, lambda at, share=share: busy(at) * share, True)  # type: ignore[misc]
+        if family == "node_cpu_seconds_total" and 'mode="idle"' in name:
+            yield Series(name, value, lambda at: 1 - busy(at), True)
         elif family == "node_memory_MemTotal_bytes":
             yield Series(name, value, _constant(value), False)
         elif family == "node_memory_MemAvailable_bytes":
             yield Series(name, value, lambda at: total * (1 - memory - 0.05 * _wave(at)), False)
-        elif family.startswith("node_filesystem_") and family.split("_", 2)[2] in (
-            "size_bytes",
-            "avail_bytes",
-            "free_bytes",
-            "files",
-            "files_free",
-        ):
-            yield Series(name, value, _constant(value), False)
         elif (
             family in ("node_network_receive_bytes_total", "node_network_transmit_bytes_total")
             and 'device="eth0"' in name
@@ -224,22 +199,16 @@ def _api(live: Live, end: int, heap_growth: float) -> Iterator[Series]:
                 lambda at, flow=flow, share=share: flow(at) * share,  # type: ignore[misc]
             )
         yield series("http_request_duration_seconds_count", where, flow)
-        yield series("http_request_duration_seconds_sum", where, lambda at, flow=flow: flow(at) * MEAN_SECONDS)  # type: ignore[misc]
     mib = 1024 * 1024
-    for name, low, swing, growth in (
-        # Below any heap that the live process has (13 MiB and more were seen): samples of now are of the last day too.
-        ("nodejs_heap_size_used_bytes", 8, 3, heap_growth),
-        ("process_resident_memory_bytes", 72, 4, 0.0),
-    ):
-        # Garbage collection: a saw tooth, which climbs only where memory leaks.
-        yield series(
-            name,
-            "",
-            lambda at, low=low, swing=swing, growth=growth: (  # type: ignore[misc]
-                mib * (low * (1 + growth) ** ((at - end) / 86400) + swing * (at // STEP % 15) / 15)
-            ),
-            False,
-        )
+    # Below any heap that the live process has (13 MiB and more were seen): samples of now are of the last day too.
+    low, swing = 8, 3
+    # Garbage collection: a saw tooth, which climbs only where memory leaks.
+    yield series(
+        "nodejs_heap_size_used_bytes",
+        "",
+        lambda at: mib * (low * (1 + heap_growth) ** ((at - end) / 86400) + swing * (at // STEP % 15) / 15),
+        False,
+    )
 
 
 def _database(size: float, daily: float, end: int) -> Iterator[Series]:
@@ -251,16 +220,6 @@ def _database(size: float, daily: float, end: int) -> Iterator[Series]:
     start = size - DAYS * daily
     start = start if start >= 0 else size
     yield Series(name, size, lambda at: start + (DAYS - (end - at) / 86400) * daily, False)
-
-
-def _containers() -> Iterator[Series]:
-    for service in SERVICES:
-        labels = f'container_label_com_docker_compose_service="{service}",name="{service}"'
-        used = MEMORY_MB.get(service, 30) * 1024 * 1024
-        memory = _name("container_memory_usage_bytes", labels, "cadvisor", "node:8080")
-        yield Series(memory, used, lambda at, used=used: used * (1 + 0.06 * _wave(at)), False)  # type: ignore[misc]
-        cpu = _name("container_cpu_usage_seconds_total", labels, "cadvisor", "node:8080")
-        yield Series(cpu, DAYS * 86400 * 0.03, lambda at: 0.03 * (1 + 0.4 * _wave(at)), True)
 
 
 def _reachable() -> Iterator[Series]:
@@ -282,10 +241,12 @@ def _delivered() -> Iterator[Series]:
     yield Series(_name(DROPPED, "", "prometheus", "localhost:9090"), 0, _constant(0), True)
 
 
-def _moments(end: int, dense: bool) -> list[int]:
-    """When a series has samples."""
-    start, seam = end - DAYS * 86400, end - (DENSE_SECONDS if dense else DENSE_SECONDS_OF_ALL)
-    return [*range(start, seam, STEP), *range(seam, end + 1, SCRAPE)]
+def _moments(end: int, family: str) -> list[int]:
+    """When a series of a family has samples."""
+    start, recent = end - DAYS * 86400, end - RECENT_SECONDS
+    seam = end - (DENSE_SECONDS if family in DENSE else DENSE_SECONDS_OF_ALL)
+    before = range(0) if family in RECENT else range(start, recent, COARSE_STEP if family in COARSE else STEP)
+    return [*before, *range(recent, seam, STEP), *range(seam, end + 1, SCRAPE)]
 
 
 def _samples(series: Series, times: list[int]) -> Iterator[float]:
@@ -300,12 +261,12 @@ def _samples(series: Series, times: list[int]) -> Iterator[float]:
 
 def _write(every: list[Series], end: int, gap_minutes: int) -> None:
     """The past as promtool reads it, without the API's samples of the gap."""
-    times = {dense: _moments(end, dense) for dense in (False, True)}
+    times = {family: _moments(end, family) for family in {each.family for each in every}}
     gap = range(end - GAP_ENDED - gap_minutes * 60, end - GAP_ENDED)
     api = 'job="{}"'.format(LABELS["tokenswap-api:3000"][0])
     with PAST.open("w", encoding="ascii") as file:
         for series in every:
-            name, moments = series.name, times[series.family in DENSE]
+            name, moments = series.name, times[series.family]
             missing = gap if api in name else range(0)
             samples = zip(moments, _samples(series, moments), strict=True)
             file.write("".join(f"{name} {value:.3f} {at}\n" for at, value in samples if at not in missing))
@@ -335,7 +296,6 @@ def backfill(
     every = [
         *_host(live, end, cpu, memory, network),
         *_api(live, end, heap_growth),
-        *_containers(),
         *_database(float(size), database_daily, end),
         *_reachable(),
         *_delivered(),
