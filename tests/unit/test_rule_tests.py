@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -168,6 +170,8 @@ def test_a_promtool_of_the_runner_is_handed_files_alone(
     said = channel(targets.Promtool(bin=str(program))).test({"tests.yml": "tests: []"}, "tests.yml")
     assert said.startswith("test rules tests.yml\ntests: []")
     assert "not for tools" not in said
+    (here,) = re.findall(r"^TMPDIR=(.*opsv-promtool-.*)$", said, re.MULTILINE)
+    assert not Path(here).exists(), "what it put down went with the folder"
     program.write_text("#!/bin/sh\necho broken; exit 2\n")
     with pytest.raises(UnansweredError, match="status 2: broken"):
         channel(targets.Promtool(bin=str(program))).test({}, "tests.yml")

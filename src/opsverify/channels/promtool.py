@@ -24,6 +24,8 @@ from opsverify.errors import UnansweredError
 from opsverify.transcript import Transcript
 
 TIMEOUT_S = 120
+# promtool makes a database for each test, and reserves 512 MiB for it: on a disk that takes no time, but in a tmpfs the
+# kernel clears all of it. So /tmp is a volume, which goes with its container.
 IN_CONTAINER = (
     "run",
     "--rm",
@@ -31,7 +33,7 @@ IN_CONTAINER = (
     "--pull=never",
     "--network=none",
     "--read-only",
-    "--tmpfs=/tmp",
+    "--volume=/tmp",
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
     "--no-healthcheck",
@@ -72,7 +74,9 @@ class PromtoolChannel(Channel):
         with tempfile.TemporaryDirectory(prefix="opsv-promtool-") as folder:
             for name, text in files.items():
                 (Path(folder) / name).write_text(text, encoding="utf-8")
-            return self._said([program, "test", "rules", tests], cwd=folder, env={**SPOKEN, "HOME": folder})
+            return self._said(
+                [program, "test", "rules", tests], cwd=folder, env={**SPOKEN, "HOME": folder, "TMPDIR": folder}
+            )
 
     def _in_container(self, files: Mapping[str, str], tests: str) -> str:
         engine, image = local_engine("promtool.image"), str(self._tool and self._tool.image)
