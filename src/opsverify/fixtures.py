@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
 from opsverify import charts
 from opsverify.baseline import Baseline
 from opsverify.channels.base import Runner
-from opsverify.channels.cache import CacheChannel
 from opsverify.channels.document import DocumentChannel
 from opsverify.channels.history import HistoryChannel
 from opsverify.channels.ledger import LedgerChannel
-from opsverify.channels.names import NamesChannel
-from opsverify.channels.shell import Host
-from opsverify.channels.sql import SqlChannel
-from opsverify.channels.tls import TlsChannel
-from opsverify.channels.web import WebChannel
 from opsverify.errors import InsufficientFactsError
 from opsverify.judgement import Limits, Observation, unmet
 from opsverify.probes import documents
@@ -29,6 +23,9 @@ from opsverify.progress import Progress, ProgressLine, unseen
 from opsverify.record import recorder_of
 from opsverify.roster import Roster
 from opsverify.run import Run, Subject
+
+if TYPE_CHECKING:
+    from opsverify.channels.names import NamesChannel
 
 F = TypeVar("F")
 RUN = pytest.StashKey[Run]()
@@ -136,7 +133,7 @@ def program(run: Run) -> DocumentChannel:
 @pytest.fixture
 def names(run: Run) -> NamesChannel:
     """The name server that tells whether a domain takes mail."""
-    return cast(NamesChannel, run.channel("names", run.profile.program.name))
+    return cast("NamesChannel", run.channel("names", run.profile.program.name))
 
 
 @pytest.fixture
@@ -220,15 +217,10 @@ def chart(request: pytest.FixtureRequest) -> Chart:
 
 __all__ = [
     "RUN",
-    "CacheChannel",
     "Chart",
     "Facts",
-    "Host",
     "Judge",
     "Limits",
-    "SqlChannel",
-    "TlsChannel",
-    "WebChannel",
     "alertmanager",
     "api",
     "attestation",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +60,10 @@ def test_what_the_gate_decides_by_does_no_io(module: str) -> None:
         assert not name.startswith(("pathlib", "opsverify.channels", "opsverify.probes")), (
             f"gate/{module}.py uses {name}"
         )
+
+
+def test_a_start_loads_no_client_before_there_is_something_to_ask() -> None:
+    told = "import opsverify.cli, opsverify.plugin, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert {"opsverify.run", "opsverify.channels.shell"} <= {*loaded}
+    assert {"psycopg", "redis", "requests", "dns", "sslyze", "phonenumbers", "asyncio"}.isdisjoint(loaded)

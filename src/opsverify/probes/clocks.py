@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from opsverify.channels.shell import Host
-from opsverify.channels.sql import Query, SqlChannel
 from opsverify.clocks import DATABASE_ASKS, HOST_ASKS
 
-TIME = Query(DATABASE_ASKS)
+if TYPE_CHECKING:
+    from opsverify.channels.sql import SqlChannel
 
 
 def ask(target: Host | SqlChannel) -> None:
@@ -15,7 +17,9 @@ def ask(target: Host | SqlChannel) -> None:
     Raises:
         UnreachableError, UnansweredError: it does not say.
     """
-    if isinstance(target, SqlChannel):
-        target.ask(TIME)
-    else:
+    if isinstance(target, Host):
         target.channel.ask(HOST_ASKS)
+    else:
+        from opsverify.channels.sql import Query  # noqa: PLC0415  its client is loaded where there is a database
+
+        target.ask(Query(DATABASE_ASKS))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from opsverify import attestations
 from opsverify.attestations import Attestation
 from opsverify.baseline import Baseline
 from opsverify.baseline import parse as parse_baseline
 from opsverify.channels.document import DocumentChannel
-from opsverify.channels.names import NamesChannel
 from opsverify.incidents import Incident
 from opsverify.incidents import parse as parse_incident
 from opsverify.probes import Attempt, attempt
 from opsverify.roster import Roster
 from opsverify.roster import parse as parse_roster
+
+if TYPE_CHECKING:
+    from opsverify.channels.names import NamesChannel
 
 
 @dataclass(frozen=True)
