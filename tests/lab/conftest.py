@@ -62,12 +62,8 @@ def lab() -> None:
         pytest.fail(f"the lab is not up ({', '.join(missing)}): run make lab-up", pytrace=False)
 
 
-@pytest.fixture
-def verify(tmp_path: Path) -> Verify:
-    """``verify(*pytest_arguments)``: run the checks against the lab.
-
-    ``replace`` changes its profile, ``append`` adds to it.
-    """
+def _verify(folder: Path) -> Verify:
+    """Runs with their profile and reports in this folder."""
 
     def run(
         *arguments: str,
@@ -76,13 +72,13 @@ def verify(tmp_path: Path) -> Verify:
         paths: tuple[str, ...] = ("checks",),
         root: Path = ROOT,
     ) -> Outcome:
-        profile = tmp_path / "lab.toml"
+        profile = folder / "lab.toml"
         text = (ROOT / "profiles/lab/profile.toml").read_text(encoding="utf-8")
         for old, new in replace.items():
             assert old in text
             text = text.replace(old, new)
         profile.write_text(text + append, encoding="utf-8")
-        reports = tmp_path / "reports"
+        reports = folder / "reports"
         command = [sys.executable, "-m", "pytest", *paths, "--profile", str(profile), "--reports", str(reports)]
         done = subprocess.run(
             [*command, "-p", "no:cacheprovider", *arguments],
@@ -96,5 +92,31 @@ def verify(tmp_path: Path) -> Verify:
         assert latest.exists(), done.stdout + done.stderr
         results = json.loads((latest / "results.json").read_text(encoding="utf-8"))
         return Outcome(done.returncode, done.stdout + done.stderr, latest.resolve(), results)
+
+    return run
+
+
+@pytest.fixture
+def verify(tmp_path: Path) -> Verify:
+    """``verify(*pytest_arguments)``: run the checks against the lab.
+
+    ``replace`` changes its profile, ``append`` adds to it.
+    """
+    return _verify(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Verify:
+    """The same, for tests that only look at what a run of the healthy lab left behind: one run serves all of them.
+
+    Whoever changes it has to take a copy.
+    """
+    kept: dict[tuple[object, ...], Outcome] = {}
+
+    def run(*arguments: str, replace: Mapping[str, str] = MappingProxyType({})) -> Outcome:
+        key = (arguments, *replace.items())
+        if key not in kept:
+            kept[key] = _verify(tmp_path_factory.mktemp("once"))(*arguments, replace=replace)
+        return kept[key]
 
     return run

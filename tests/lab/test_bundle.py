@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,13 +40,22 @@ def opsverify(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+def copied(outcome: Outcome, to: Path) -> Outcome:
+    """The run in a copy of its stream, to be spoilt."""
+    stream_of = outcome.directory.parent
+    shutil.copytree(stream_of, to / stream_of.name, symlinks=True)
+    return replace(outcome, directory=to / stream_of.name / outcome.directory.name)
+
+
 def last_lines(outcome: Outcome) -> str:
     return "\n".join(outcome.output.strip().splitlines()[-2:])
 
 
 @pytest.mark.parametrize("arguments", [(), ("-n", "2")])
-def test_a_whole_run_of_the_lab_is_sealed_signed_and_verified(verify: Verify, arguments: tuple[str, ...]) -> None:
-    outcome = verify(*arguments)
+def test_a_whole_run_of_the_lab_is_sealed_signed_and_verified(
+    once: Verify, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    outcome = copied(once(*arguments), tmp_path)
     found = bundle.verify(outcome.directory, trusted())
     assert found.holds, found.told()
     assert found.findings == ()

@@ -45,9 +45,9 @@ def moved(outcome: Outcome, to: Path) -> Path:
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
 def test_a_green_run_says_the_same(
-    verify: Verify, tmp_path: Path, alone: tuple[str, ...], workers: tuple[str, ...]
+    once: Verify, tmp_path: Path, alone: tuple[str, ...], workers: tuple[str, ...]
 ) -> None:
-    outcome = verify(*workers)
+    outcome = once(*workers)
     assert outcome.red == {}, outcome.output
     status, said = replay(alone, moved(outcome, tmp_path))
     assert status == 0, said
@@ -62,8 +62,8 @@ def test_a_red_run_says_the_same(verify: Verify, tmp_path: Path, alone: tuple[st
     assert status == 0, said
 
 
-def test_a_run_that_did_not_reach_a_host_says_the_same(verify: Verify, tmp_path: Path, alone: tuple[str, ...]) -> None:
-    outcome = verify(replace={"127.0.0.1:${LAB_PORT_SSH:-12222}": "127.0.0.1:1"})
+def test_a_run_that_did_not_reach_a_host_says_the_same(once: Verify, tmp_path: Path, alone: tuple[str, ...]) -> None:
+    outcome = once(replace={"127.0.0.1:${LAB_PORT_SSH:-12222}": "127.0.0.1:1"})
     assert "error" in outcome.states.values()
     status, said = replay(alone, moved(outcome, tmp_path))
     assert status == 0, said

@@ -37,8 +37,8 @@ def test_a_healthy_lab_is_all_green(verify: Verify) -> None:
         assert check["exchanges"], f"{check['requirement']} rests on no exchange"
 
 
-def test_parallel_workers_reach_the_same_states(verify: Verify) -> None:
-    outcome = verify("-n", "2")
+def test_parallel_workers_reach_the_same_states(once: Verify) -> None:
+    outcome = once("-n", "2")
     assert outcome.red == {}, outcome.output
     assert outcome.results["population"]["reconciled"]
     ids = [line["id"] for line in transcript(outcome)]
@@ -75,8 +75,8 @@ def test_a_node_id_chooses_one_check(verify: Verify) -> None:
     assert {name for name, state in outcome.states.items() if state != "not-tested"} == {"HLT-RED-01-redis"}
 
 
-def test_an_unreachable_host_costs_one_time_out_and_turns_nothing_green_or_red(verify: Verify) -> None:
-    outcome = verify(replace={"127.0.0.1:${LAB_PORT_SSH:-12222}": "127.0.0.1:1"})
+def test_an_unreachable_host_costs_one_time_out_and_turns_nothing_green_or_red(once: Verify) -> None:
+    outcome = once(replace={"127.0.0.1:${LAB_PORT_SSH:-12222}": "127.0.0.1:1"})
     on_host = {name for name, state in outcome.states.items() if state == "error"}
     assert "HLT-MEM-01-node" in on_host
     assert "SEC-FW-01-node" in on_host
@@ -203,8 +203,8 @@ def snapshot() -> dict[str, str]:
     }
 
 
-def test_secrets_reach_no_file(verify: Verify) -> None:
-    outcome = verify()
+def test_secrets_reach_no_file(once: Verify) -> None:
+    outcome = once()
     secrets = [path.read_text().strip() for path in (ROOT / "lab/.state/secrets").iterdir()]
     for path in (each for each in outcome.directory.rglob("*") if each.is_file()):
         text = path.read_text(encoding="utf-8")
