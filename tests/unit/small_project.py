@@ -276,7 +276,7 @@ class Project:
         chosen = ["--profile", profile] if profile else []
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TEST_"))}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *paths, *chosen, *arguments],
+            [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", *paths, *chosen, *arguments],
             cwd=self.root,
             env={**environment, "TEST_SECRET": SECRET, "COLUMNS": "160"},
             capture_output=True,
