@@ -38,7 +38,7 @@ test: lint unit ## lint, unit tests, and the tests against the lab (sets everyth
 
 unit: $(STAMP) ## the tests that need no lab (pages are looked at in Debian's Chromium)
 	@scripts/need 'command -v chromium' chromium fonts-dejavu-core
-	@$(PY) -m pytest tests/unit -n auto $(ARGS)
+	@$(PY) -m pytest tests/unit -n auto --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict
 	@.venv/bin/ruff check --quiet .

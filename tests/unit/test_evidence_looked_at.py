@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -208,9 +209,17 @@ def test_the_policy_holds(chromium: Browser, pages: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_results_are_seen_within_two_seconds(chromium: Browser, tmp_path: Path) -> None:
+def test_ten_thousand_results_are_rendered_in_ten_seconds_and_seen_within_two(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    run = many(tmp_path, 10_000)
+    begun = time.process_time()  # of this process alone: what else the machine does is not the page's doing
+    text = page(run)
+    took = time.process_time() - begun
+    assert took < 10, f"{took:.1f} s"
+
     file = tmp_path / "page.html"
-    file.write_text(page(many(tmp_path, 10_000)), encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     views: list[list[float]] = []
     while not views or (max(views[-1]) >= 2000 and len(views) < 3):  # what else the machine does makes it only slower
         with opened(chromium, file.as_uri()) as looked_at:

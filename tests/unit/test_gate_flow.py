@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.conftest import Command
 from tests.unit.small_project import Project, entries
 
 pytestmark = pytest.mark.slow
@@ -159,6 +161,22 @@ def gates(tmp_path: Path) -> Gates:
     return Gates(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> Gates:
+    """Where all was well before the change; nobody changes anything here."""
+    found = Gates(tmp_path_factory.mktemp("passed"))
+    held = found.hold("pre", "CHG-1")
+    assert held.status == 0, held.out + held.err
+    return found
+
+
+@pytest.fixture
+def baseline(gates: Gates, passed: Gates) -> Gates:
+    """The same as ``gates``, with that baseline."""
+    shutil.copytree(passed.root / "reports", gates.root / "reports", symlinks=True)
+    return gates
+
+
 def reasons(story: dict[str, Any], *effects: str) -> dict[str, str]:
     return {each["about"]: each["why"] for each in story["reasons"] if each["effect"] in effects}
 
@@ -187,30 +205,28 @@ def test_a_change_that_breaks_nothing_goes(gates: Gates) -> None:
     assert show.out.index("== pre CHG-1") < show.out.index("== post CHG-1")
 
 
-def test_a_regression_is_taken_back_by_the_hook_and_green_again(gates: Gates) -> None:
-    assert gates.hold("pre", "CHG-1").status == 0
-    gates.says("TST-ONE-01", "broken")
-    refused = gates.hold("post", "CHG-1")
+def test_a_regression_is_taken_back_by_the_hook_and_green_again(baseline: Gates) -> None:
+    baseline.says("TST-ONE-01", "broken")
+    refused = baseline.hold("post", "CHG-1")
     assert refused.status == 10, refused.out + refused.err
     assert comparisons(refused.story)["TST-ONE-01-one"] == "regression"
     assert refused.story["rollback"] is None
     assert "is not run without --execute-rollback" in refused.out
     (failed,) = [each for each in refused.story["checks"] if each["subject"] == "TST-ONE-01-one"]
     assert failed["post"]["samples"] == ["fail"] * 3
-    back = gates.hold("post", "CHG-1", "--execute-rollback")
+    back = baseline.hold("post", "CHG-1", "--execute-rollback")
     assert back.status == 10, back.out + back.err
     rollback = back.story["rollback"]
     assert (rollback["exit_status"], rollback["output"]) == (0, "going back: api; false")
     assert rollback["verdict"] in ("GO", "WARN"), rollback["reasons"]
     assert rollback["verification"]["verdict"] == "met"
     assert "  | going back: api; false" in back.out
-    assert (gates.root / "TST-ONE-01").read_text() == "pass\n"
+    assert (baseline.root / "TST-ONE-01").read_text() == "pass\n"
 
 
-def test_what_does_not_say_the_same_twice_is_no_ground_to_go_back(gates: Gates) -> None:
-    assert gates.hold("pre", "CHG-1").status == 0
-    gates.says("TST-ONE-01", "flaky")
-    held = gates.hold("post", "CHG-1", "--execute-rollback")
+def test_what_does_not_say_the_same_twice_is_no_ground_to_go_back(baseline: Gates) -> None:
+    baseline.says("TST-ONE-01", "flaky")
+    held = baseline.hold("post", "CHG-1", "--execute-rollback")
     assert held.status == 20, held.out + held.err
     assert comparisons(held.story)["TST-ONE-01-one"] == "unstable"
     assert held.story["rollback"] is None
@@ -261,23 +277,29 @@ def test_a_record_that_lacks_a_step_is_refused_before_any_system_is_asked(gates:
     ],
 )
 def test_wrong_input_ends_in_one_line_and_asks_nothing(
-    arguments: tuple[str, ...], old: str, new: str, said: str, gates: Gates
+    arguments: tuple[str, ...],
+    old: str,
+    new: str,
+    said: str,
+    gates: Gates,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if old:
         gates.record(old, new)
-    held = gates.hold(*arguments)
+    monkeypatch.chdir(gates.root)
+    held = command("gate", *arguments)
     assert held.status == 64, held.out + held.err
     assert said in held.err
     assert held.err.count("\n") == 1
     assert gates.project.runs() == []
 
 
-def test_a_baseline_that_was_tampered_with_is_told_in_one_line(gates: Gates) -> None:
-    assert gates.hold("pre", "CHG-1").status == 0
-    file = gates.kept()[0] / "gate.json"
+def test_a_baseline_that_was_tampered_with_is_told_in_one_line(baseline: Gates) -> None:
+    file = baseline.kept()[0] / "gate.json"
     file.write_text(file.read_text(encoding="utf-8").replace('"state": "pass"', '"state": "fail"'), encoding="utf-8")
     for phase in ("post", "show"):
-        held = gates.hold(phase, "CHG-1")
+        held = baseline.hold(phase, "CHG-1")
         assert held.status == 64, held.out + held.err
         assert "gate.json: is not what the gate wrote" in held.err
         assert held.err.count("\n") == 1
@@ -371,27 +393,26 @@ def test_a_second_gate_is_refused_and_a_killed_one_leaves_no_baseline(gates: Gat
     assert left == {".lock", gates.kept()[0].name}
 
 
-def test_a_rollback_that_is_broken_off_is_on_record(gates: Gates) -> None:
-    assert gates.hold("pre", "CHG-1").status == 0
-    gates.says("TST-ONE-01", "broken")
-    gates.project.write("scripts/rollback.sh", "#!/bin/sh\necho begun\ntouch begun\nsleep 300\n")
+def test_a_rollback_that_is_broken_off_is_on_record(baseline: Gates) -> None:
+    baseline.says("TST-ONE-01", "broken")
+    baseline.project.write("scripts/rollback.sh", "#!/bin/sh\necho begun\ntouch begun\nsleep 300\n")
     child = subprocess.Popen(
-        gates.command("post", "CHG-1", "--execute-rollback"),
-        cwd=gates.root,
-        env=gates.environment(),
+        baseline.command("post", "CHG-1", "--execute-rollback"),
+        cwd=baseline.root,
+        env=baseline.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     with child:
         for _ in range(1200):
-            if (gates.root / "begun").exists() or child.poll() is not None:
+            if (baseline.root / "begun").exists() or child.poll() is not None:
                 break
             time.sleep(0.05)
         os.kill(child.pid, signal.SIGTERM)
         out, _ = child.communicate(timeout=60)
     assert child.returncode == 130, out
-    story = json.loads((gates.kept()[-1] / "gate.json").read_text(encoding="utf-8"))
+    story = json.loads((baseline.kept()[-1] / "gate.json").read_text(encoding="utf-8"))
     assert story["verdict"] == "NO-GO"
     assert story["rollback"]["exit_status"] is None
     assert story["rollback"]["reasons"][0]["effect"] == "INCONCLUSIVE"

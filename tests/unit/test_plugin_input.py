@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.unit.small_project import (
-    Outcome,
     Project,
     entries,
-    single,
 )
 from tests.unit.test_attestations import ENTRY
 from tests.unit.test_baseline import WHOLE as BASELINE
@@ -73,22 +70,12 @@ SPOILT: tuple[tuple[Callable[[Project], None], str], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Project, Outcome]]:
-    """What came of each of `SPOILT`; they run side by side, to save time."""
-
-    def run(spoil_it: Callable[[Project], None]) -> tuple[Project, Outcome]:
-        found = single(tmp_path_factory.mktemp("spoilt"))
-        spoil_it(found)
-        return found, found.run()
-
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(run, [each for each, _ in SPOILT]))
-
-
-@pytest.mark.parametrize("said", [said for _, said in SPOILT])
-def test_bad_input_ends_in_one_clear_line_and_creates_nothing(spoilt: list[tuple[Project, Outcome]], said: str) -> None:
-    project, found = spoilt[[each for _, each in SPOILT].index(said)]
+@pytest.mark.parametrize(("spoil_it", "said"), SPOILT, ids=[said for _, said in SPOILT])
+def test_bad_input_ends_in_one_clear_line_and_creates_nothing(
+    project: Project, spoil_it: Callable[[Project], None], said: str
+) -> None:
+    spoil_it(project)
+    found = project.run()
     assert found.status == pytest.ExitCode.USAGE_ERROR, found.output
     (line,) = [each for each in found.output.splitlines() if each.strip()]
     assert line.startswith("ERROR: ")
