@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class Replaying:
             if entry is not None:
                 places[item] = (entry.get("worker", ""), asked.get(entry["check"], len(asked)))
         items[:] = sorted(places, key=lambda each: places[each])
+        load_clients()
         sys.addaudithook(_forbid)
 
     @pytest.hookimpl(tryfirst=True)
@@ -110,6 +112,15 @@ def _subject(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     found = callspec.params.get("subject") if callspec else None
     return str(found) if isinstance(found, Subject) else ""
+
+
+def load_clients() -> None:
+    """Load what otherwise is loaded with the first question to a kind of system, and may look around as it is.
+
+    As that of HTTP does, which tries whether there is IPv6: afterwards that would be taken for a question.
+    """
+    for name in ("cache", "names", "sql", "tls", "web"):
+        import_module(f"opsverify.channels.{name}")
 
 
 def _forbid(event: str, _: tuple[Any, ...]) -> None:

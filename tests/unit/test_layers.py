@@ -63,7 +63,16 @@ def test_what_the_gate_decides_by_does_no_io(module: str) -> None:
 
 
 def test_a_start_loads_no_client_before_there_is_something_to_ask() -> None:
-    told = "import opsverify.cli, opsverify.plugin, sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
-    assert {"opsverify.run", "opsverify.channels.shell"} <= {*loaded}
-    assert {"psycopg", "redis", "requests", "dns", "sslyze", "phonenumbers", "asyncio"}.isdisjoint(loaded)
+    told = """if True:
+        import opsverify.cli, opsverify.plugin, sys
+        print(*sys.modules)
+        from opsverify import replaying
+        replaying.load_clients()
+        print(*sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    begun, forbidden = (line.split() for line in done.stdout.splitlines())
+    clients = {"psycopg", "redis", "requests", "dns"}
+    assert {"opsverify.run", "opsverify.channels.shell"} <= {*begun}
+    assert (clients | {"sslyze", "phonenumbers", "asyncio"}).isdisjoint(begun)
+    assert clients <= {*forbidden}, "a replay loads them before it forbids to reach anybody"
