@@ -156,13 +156,10 @@ def test_a_regression_is_taken_back_and_everything_is_green_again(baseline: Gate
     back = f"docker exec {engine.container_id('node')} /usr/local/sbin/firewall > /dev/null"
     baseline.record(hook=hook(baseline, f'echo "going back: $2"\n{back}'))
     with faults.firewall(OPENED):
-        refused = baseline.hold("post")
-        assert refused.status == 10, refused.said
-        assert refused.story["rollback"] is None
-        assert refused.comparison("SEC-FW-01-node") == "regression"
         held = baseline.hold("post", CHANGE, "--execute-rollback")
     assert held.status == 10, held.said
     assert held.story["verdict"] == "NO-GO"
+    assert held.comparison("SEC-FW-01-node") == "regression"
     rollback = held.story["rollback"]
     assert (rollback["exit_status"], rollback["output"]) == (0, "going back: two words; false")
     assert rollback["verdict"] == "GO", rollback["reasons"]
@@ -313,13 +310,16 @@ def delayed(milliseconds: float) -> None:
     time.sleep(1.1)  # it is read once a second
 
 
-def test_half_as_slow_again_is_no_go(gates: Gates) -> None:
+def test_half_as_slow_again_is_no_go_and_nobody_goes_back_unless_told_to(gates: Gates) -> None:
+    gates.record(hook=hook(gates, "touch went-back"))
     with faults.api_misbehaves(health_delay_ms=BASE_MS):
         assert gates.hold("pre").status == 0
         delayed(BASE_MS * 1.5)
         held = gates.hold("post")
         assert held.status == 10, held.said
         assert list(held.about("NO-GO")) == ["api api"]
+        assert held.story["rollback"] is None
+        assert not (ROOT / "went-back").exists()
         (measured,) = [each for each in held.story["numbers"] if each["name"] == "api api"]
         assert measured["p"] <= 0.01
         assert 0.2 < measured["worse_by"] < 0.7
