@@ -18,7 +18,7 @@ from opsverify.errors import UsageError
 from opsverify.evidence import bundle
 from opsverify.evidence.finding import Finding, line
 from opsverify.evidence.manifest import SIGNATURE, SUMS
-from opsverify.evidence.reading import RECORD, TRANSCRIPT, record_of
+from opsverify.evidence.reading import TRANSCRIPT, record_of
 from opsverify.evidence.sealing import SEAL
 from opsverify.redaction import MASK
 from opsverify.replaying import Entry, performed_in

@@ -222,6 +222,7 @@ def test_a_run_that_is_killed_is_unfinished_and_the_next_one_goes_on(signed: Pro
     assert [(each.word, each.fatal) for each in found.findings] == [("UNFINISHED", False)]
 
 
+@pytest.mark.usefixtures("signals_heard")
 def test_a_run_that_is_broken_off_is_sealed_as_far_as_it_came(signed: Project) -> None:
     signed.write(
         "checks/health/test_it.py",
