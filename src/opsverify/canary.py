@@ -20,6 +20,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from opsverify import files
 from opsverify.errors import reason
 from opsverify.redaction import BY_LOOKS, PATTERNS, SHORTEST_SECRET, Redactor, Tally, rows
 from opsverify.spellings import OVERLAP, PIECE
@@ -153,12 +154,11 @@ def log(
     searched: Searched | None,
     *,
     checks: Mapping[str, Tally] | None = None,
-    files: Mapping[str, Tally] | None = None,
 ) -> dict[str, Any]:
     """Write ``redactions.json``: which secret was masked by its name, where, how often and in which form.
 
-    ``checks`` and ``files`` are the counts of what was masked in what checks said, and in pages. What an earlier search
-    of the same run has withheld stays on record.
+    ``checks`` is the count of what was masked in what checks said. What an earlier search of the same run has withheld
+    stays on record.
     """
     path = directory / NAME
     withheld = json.loads(path.read_bytes())["withheld"] if path.is_file() else []
@@ -168,14 +168,11 @@ def log(
         BY_LOOKS: [name for name, _ in PATTERNS],
         "exchanges": _exchanges(directory / "transcript.jsonl"),
         "checks": {name: rows(tally) for name, tally in sorted((checks or {}).items()) if tally},
-        "files": {name: rows(tally) for name, tally in sorted((files or {}).items()) if tally},
         "elsewhere": rows(redactor.tally),
         "searched": {"files": searched.files, "bytes": searched.bytes} if searched else None,
         "withheld": withheld + [asdict(each) for each in searched.finds] if searched else withheld,
     }
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    files.write(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
     return document
 
 
@@ -197,7 +194,6 @@ def conclude(
     *,
     beside: Iterable[Path] = (),
     checks: Mapping[str, Tally] | None = None,
-    files: Mapping[str, Tally] | None = None,
 ) -> list[str]:
     """Search what a run has written, withhold what holds a secret, and write ``redactions.json``; what to complain of.
 
@@ -209,7 +205,7 @@ def conclude(
     """
     beside = [each for each in beside if not each.is_relative_to(directory)]
     with contextlib.suppress(OSError):  # where there is no room for it, that is said below, when all is searched
-        log(directory, redactor, None, checks=checks, files=files)  # is searched as all others are
+        log(directory, redactor, None, checks=checks)  # is searched as all others are
     searched = search(directory, redactor, beside=beside)
     left = withhold(searched.paths, directory)
     told = [
@@ -218,7 +214,7 @@ def conclude(
     ]
     told += [f"{len(left)} of these could NOT be deleted: delete the folder of the run"] * bool(left)
     try:
-        log(directory, redactor, searched, checks=checks, files=files)
+        log(directory, redactor, searched, checks=checks)
     except OSError as error:
         raise OSError(error.errno, "; ".join((*told, reason(error)))) from None
     return told

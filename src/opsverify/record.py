@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import pytest
 
-from opsverify import charts, waiving
+from opsverify import charts, files, waiving
 from opsverify.catalogue import Requirement
 from opsverify.errors import OpsverifyError
 from opsverify.judgement import Observation, Value
@@ -230,9 +230,7 @@ class Record:
         document: dict[str, Any] = self.run.redactor.value(self.document(ended))
         text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
         path = self.run.directory / "results.json"
-        unfinished = path.with_suffix(".tmp")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        files.write(path, text)
         self.written = document
         return document
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from opsverify import profile
+from opsverify import files, profile
 from opsverify.errors import UsageError
 from opsverify.evidence import bundle, chain, manifest, signing, stream
 from opsverify.evidence.chain import Entry
@@ -170,21 +170,22 @@ STEPS = ("PREV", SEAL, SIGNATURE, SUMS, "HEAD")
 
 def killed_at(runs: Runs, directory: Path, at: str, when: str) -> int:
     """Seal a run in a process that is gone before, within or after the writing of one of its files."""
-    write = chain.write
+    write = files.write
 
-    def killing(path: Path, content: bytes) -> None:
+    def killing(path: Path, content: str | bytes) -> Path:
         if path.name == at and when != "after":
             if when == "within":
-                (path.parent / f".{path.name}-half").write_bytes(content[:7])
+                (path.parent / f".{path.name}-half").write_bytes(b"half")
             os._exit(9)
         write(path, content)
         if path.name == at:
             os._exit(9)
+        return path
 
     child = os.fork()
     if child == 0:
         try:
-            chain.write = killing
+            files.write = killing
             runs.seal(directory)
         finally:
             os._exit(1)
@@ -332,7 +333,7 @@ def test_a_format_that_cannot_be_rendered_is_told_and_the_run_is_sealed_without_
 def test_a_folder_that_cannot_be_written_to_is_one_clear_line(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    write = chain.write
+    write = files.write
 
     def full(path: Path, content: bytes) -> None:
         if path.name == name:
@@ -342,7 +343,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_clear_line(
     runs.sealed()
     directory = runs.written()
     with monkeypatch.context() as patched:
-        patched.setattr(chain, "write", full)
+        patched.setattr(files, "write", full)
         with pytest.raises(SealingError, match=f"{directory.name}: No space left on device"):
             runs.seal(directory)
     assert words(runs.verify(directory).findings) == ["UNFINISHED"]
@@ -354,7 +355,7 @@ def test_what_is_sealed_is_on_the_disk_before_its_manifest_is(runs: Runs, monkey
     """Or a power cut leaves a run that somebody seems to have altered."""
     directory = runs.written()
     kept: set[int] = set()
-    fsync, write = os.fsync, chain.write
+    fsync, write = os.fsync, files.write
 
     def counting(handle: int) -> None:
         kept.add(os.fstat(handle).st_ino)
@@ -367,7 +368,7 @@ def test_what_is_sealed_is_on_the_disk_before_its_manifest_is(runs: Runs, monkey
         write(path, content)
 
     monkeypatch.setattr(os, "fsync", counting)
-    monkeypatch.setattr(chain, "write", checking)
+    monkeypatch.setattr(files, "write", checking)
     runs.seal(directory)
     assert runs.verify(directory).holds
 
@@ -375,7 +376,7 @@ def test_what_is_sealed_is_on_the_disk_before_its_manifest_is(runs: Runs, monkey
 def test_a_head_that_cannot_be_written_is_told_and_the_run_is_sealed(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = chain.write
+    write = files.write
 
     def full(path: Path, content: bytes) -> None:
         if path.name == "HEAD":
@@ -384,7 +385,7 @@ def test_a_head_that_cannot_be_written_is_told_and_the_run_is_sealed(
 
     directory = runs.written()
     with monkeypatch.context() as patched:
-        patched.setattr(chain, "write", full)
+        patched.setattr(files, "write", full)
         assert "HEAD cannot be written: Read-only file system" in runs.seal(directory).remark
     assert runs.verify(directory).holds
     assert "the chain goes on after" in runs.seal(runs.written()).remark

@@ -11,12 +11,12 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from opsverify import files
 from opsverify.errors import OpsverifyError
 from opsverify.evidence import manifest
 from opsverify.evidence.manifest import SUMS, ManifestError
@@ -176,32 +176,4 @@ def _tip(sealed: dict[str, tuple[str, Entry | None]]) -> Entry | None:
 
 def point(stream: Path, entry: Entry) -> None:
     """Let ``HEAD`` say that this run is the newest."""
-    write(stream / HEAD, entry.line)
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file in one step, and see it to the disk: it is as it was before, or whole.
-
-    Raises:
-        OSError: it cannot be written; nothing of it is left.
-    """
-    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    try:
-        with unfinished.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    settle(path.parent)
-
-
-def settle(path: Path) -> None:
-    """Let what is in a file, or the names in a folder, reach the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    files.write(stream / HEAD, entry.line)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from opsverify import files
 from opsverify.errors import UsageError
 from opsverify.evidence import intoto, junit, manifest, ocsf, oscal, reading
 from opsverify.evidence.source import Source
@@ -36,9 +37,7 @@ def write(form: Format, directory: Path, document: Document, root: Path) -> None
     To be called when all that it is about is written, and before the run is sealed: it names the digests of the
     record, the transcript, the pages and the inputs.
     """
-    unfinished = directory / f".{form.file}.tmp"
-    unfinished.write_text(form.render(gathered(directory, document, root)), encoding="utf-8", newline="\n")
-    unfinished.replace(directory / form.file)
+    files.write(directory / form.file, form.render(gathered(directory, document, root)))
 
 
 def render(name: str, directory: Path, root: Path) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from jinja2 import Template
 from markupsafe import Markup
 
-from opsverify import clocks, pages
+from opsverify import clocks, files, pages
 from opsverify.catalogue import SEVERITIES
 from opsverify.errors import UsageError
 from opsverify.evidence import reading, views, words
@@ -55,11 +55,7 @@ def write(directory: Path) -> Path:
     Raises:
         UsageError: as `page`.
     """
-    file = directory / NAME
-    unfinished = directory / f".{NAME}.tmp"
-    unfinished.write_text(page(directory), encoding="utf-8")
-    unfinished.replace(file)
-    return file
+    return files.write(directory / NAME, page(directory))
 
 
 def rendered(evidence: Evidence, lang: str, framework: str = "") -> str:

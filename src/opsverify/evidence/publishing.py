@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opsverify import files
 from opsverify.errors import UsageError
-from opsverify.evidence import chain
 from opsverify.evidence.chain import Entry
 from opsverify.gate.children import bounded
 
@@ -44,7 +44,7 @@ def publish(
         "output": output,
     }
     try:
-        chain.write(stream / f"{entry.run}{SUFFIX}", (json.dumps(kept, ensure_ascii=False, indent=1) + "\n").encode())
+        files.write(stream / f"{entry.run}{SUFFIX}", (json.dumps(kept, ensure_ascii=False, indent=1) + "\n").encode())
     except OSError as error:
         problem = problem or f"what {command[0]} said cannot be kept: {error.strerror}"
     return problem

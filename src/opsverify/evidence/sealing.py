@@ -14,7 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from opsverify import sshsig
+from opsverify import files, sshsig
 from opsverify.catalogue import Strict, first_problem
 from opsverify.errors import OpsverifyError, reason
 from opsverify.evidence import chain, manifest
@@ -69,15 +69,15 @@ def seal(directory: Path, signing: Signing, now: Callable[[], datetime]) -> Seal
             if (directory / SUMS).exists():
                 raise SealingError(f"{directory.name}: is sealed already")
             last = chain.newest(stream)
-            chain.write(directory / PREV, last.entry.line if last.entry else chain.FIRST.encode())
-            chain.write(directory / SEAL, _seal(directory, signing, now(), last.entry))
+            files.write(directory / PREV, last.entry.line if last.entry else chain.FIRST.encode())
+            files.write(directory / SEAL, _seal(directory, signing, now(), last.entry))
             digests = manifest.digests_of(directory)
             text = manifest.dump(digests)
             _settle(directory, digests)
             if signing.key is not None:
                 signature = sshsig.sign(text, signing.key, NAMESPACE)
-                chain.write(directory / SIGNATURE, signature.encode())
-            chain.write(directory / SUMS, text)  # from here on it is sealed
+                files.write(directory / SIGNATURE, signature.encode())
+            files.write(directory / SUMS, text)  # from here on it is sealed
             entry = Entry(directory.name, manifest.digest_of(text))
             remark = _pointed(stream, entry) or last.remark
     except OSError as error:
@@ -89,10 +89,10 @@ def seal(directory: Path, signing: Signing, now: Callable[[], datetime]) -> Seal
 
 def _settle(directory: Path, names: Iterable[str]) -> None:
     """Let all that is sealed reach the disk, or a power cut leaves a run that somebody seems to have altered."""
-    files = {directory / each for each in names}
-    folders = {folder for each in files for folder in each.parents if folder.is_relative_to(directory.parent)}
-    for path in files | folders:
-        chain.settle(path)
+    sealed = {directory / each for each in names}
+    folders = {folder for each in sealed for folder in each.parents if folder.is_relative_to(directory.parent)}
+    for path in sealed | folders:
+        files.settle(path)
 
 
 def _pointed(stream: Path, entry: Entry) -> str:

@@ -291,7 +291,6 @@ class Redactions(Part):
 
     exchanges: dict[str, list[Masked]]
     checks: dict[str, list[Masked]]
-    files: dict[str, list[Masked]]
     elsewhere: list[Masked]
     searched: Searched | None
     withheld: list[Withheld]

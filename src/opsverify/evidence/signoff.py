@@ -17,10 +17,10 @@ from typing import Annotated, Literal, NamedTuple, get_args
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import AwareDatetime, Field, ValidationError
 
-from opsverify import sshsig
+from opsverify import files, sshsig
 from opsverify.catalogue import Strict, Text, first_problem
 from opsverify.errors import UsageError
-from opsverify.evidence import chain, manifest
+from opsverify.evidence import manifest
 from opsverify.evidence.finding import Finding, wrong
 from opsverify.evidence.sealing import CLOCK, Seal
 from opsverify.evidence.settings import Identity
@@ -85,8 +85,8 @@ def add(directory: Path, said: SignOff, key: Ed25519PrivateKey | None) -> Path:
     try:
         path.parent.mkdir(exist_ok=True)
         if key is not None:
-            chain.write(path.with_name(f"{path.name}.sig"), sshsig.sign(text, key, SIGN_OFF).encode())
-        chain.write(path, text)
+            files.write(path.with_name(f"{path.name}.sig"), sshsig.sign(text, key, SIGN_OFF).encode())
+        files.write(path, text)
     except OSError as error:
         raise UsageError(f"{path.parent.name}: cannot be written: {error.strerror}") from None
     return path

@@ -344,13 +344,12 @@ def _subjects(checks: Iterable[Entry]) -> Counter[tuple[str, str]]:
 
 
 def redacted(log: Redactions | None) -> list[tuple[str, str, str, int]]:
-    """How often each secret was masked in which form, and in what: exchanges, checks, files, elsewhere."""
+    """How often each secret was masked in which form, and in what: exchanges, checks, elsewhere."""
     if log is None:
         return []
     parts: dict[str, Iterable[list[Masked]]] = {
         "exchanges": log.exchanges.values(),
         "checks": log.checks.values(),
-        "files": log.files.values(),
         "elsewhere": [log.elsewhere],
     }
     counted = Counter[tuple[str, str, str]]()

@@ -80,7 +80,6 @@ ORIGINS = {
 PLACES = {
     "exchanges": ("exchanges", "询问"),
     "checks": ("checks", "检查"),
-    "files": ("files", "文件"),
     "elsewhere": ("elsewhere", "其他"),
 }
 USES = {

@@ -23,7 +23,7 @@ from typing import IO, NamedTuple
 
 from pydantic import ValidationError
 
-from opsverify import canary
+from opsverify import canary, files
 from opsverify.catalogue import first_problem
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.gate.story import Phase, Story
@@ -133,8 +133,8 @@ def keep(directory: Path, story: Story, page: str, redactor: Redactor) -> Path:
     """
     (directory / TRANSCRIPT).touch()
     try:
-        _write(directory / PAGE, page)
-        _write(directory / GATE, story.model_dump_json(indent=1) + "\n")
+        files.write(directory / PAGE, page)
+        files.write(directory / GATE, story.model_dump_json(indent=1) + "\n")
         canary.log(directory, redactor, None)
         searched = canary.search(directory, redactor)
         if searched.finds:
@@ -146,29 +146,13 @@ def keep(directory: Path, story: Story, page: str, redactor: Redactor) -> Path:
         for each in sorted(directory.iterdir()):
             content = each.read_bytes()
             sums.append(f"{hashlib.sha256(content).hexdigest()}  {each.name}\n")
-        _write(directory / SUMS, "".join(sums))
-        _settle(directory)
+        files.write(directory / SUMS, "".join(sums))
+        files.settle(directory)
         directory.rename(final(directory))
-        _settle(directory.parent)
+        files.settle(directory.parent)
     except OSError as error:
         raise NotKeptError(f"{final(directory).name}: cannot be kept: {error.strerror}") from None
     return final(directory)
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _settle(directory: Path) -> None:
-    """Let the names in a folder reach the disk."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def stories(gates: Path, root: Path, phase: Phase | None = None) -> Stories:

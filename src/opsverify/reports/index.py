@@ -6,9 +6,6 @@ then escaped. A page says what files say: whether they say what was sealed, ``op
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -18,6 +15,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from opsverify import files
 from opsverify.errors import UsageError
 from opsverify.record import STATES
 from opsverify.reports import summaries
@@ -82,9 +80,11 @@ def write(reports: Path, only: str | None = None, lang: str = "en") -> list[Path
         folders = summaries.streams(reports)
         seen = {each.name: summaries.stream(each) for each in folders}
         pages = [
-            _put(reports / name / NAME, stream_page(each, lang)) for name, each in seen.items() if only in (None, name)
+            files.write(reports / name / NAME, stream_page(each, lang))
+            for name, each in seen.items()
+            if only in (None, name)
         ]
-        return [*pages, _put(reports / NAME, front_page(list(seen.values()), lang))]
+        return [*pages, files.write(reports / NAME, front_page(list(seen.values()), lang))]
     except OSError as error:
         raise UsageError(f"{reports.name}: its pages cannot be written: {error.strerror}") from None
 
@@ -178,18 +178,3 @@ def _span(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _put(path: Path, text: str) -> Path:
-    """Write a page in one step: two runs that end together each write a whole one."""
-    handle, name = tempfile.mkstemp(prefix=".index-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-    return path

@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from opsverify import files
 from opsverify.errors import UsageError
 from opsverify.evidence import chain, manifest
 from opsverify.evidence.chain import HEAD, PREV, PRUNED, ChainError, Entry
@@ -189,13 +190,13 @@ def _announce(stream: Path, found: Plan, now: datetime) -> None:
     sealed = [each for each in found.going if each.digest]
     known = chain.pruned(stream)
     before = (stream / PRUNED).read_bytes() if (stream / PRUNED).exists() else b""
-    chain.write(stream / PRUNED, before + b"".join(each.line for each in sealed if each not in known))
+    files.write(stream / PRUNED, before + b"".join(each.line for each in sealed if each not in known))
     log = stream / LOG
     earlier = log.read_bytes() if log.exists() else b""
     # What a line begins with: further on it has the run that was followed, which may have stayed.
     told = {each.partition(b",")[0] for each in earlier.splitlines()}
     rows = [_row(stream, each, found.days, now) for each in found.going if _opening(each.run) not in told]
-    chain.write(log, earlier + "".join(json.dumps(each, ensure_ascii=True) + "\n" for each in rows).encode())
+    files.write(log, earlier + "".join(json.dumps(each, ensure_ascii=True) + "\n" for each in rows).encode())
 
 
 def _opening(name: str) -> bytes:
