@@ -120,7 +120,7 @@ def test_a_chinese_page_has_no_english_label(tmp_path: Path) -> None:
     record["coverage"][0]["limits"][0]["origin"] = "default"
     (run / "results.json").write_text(json.dumps(record), encoding="utf-8")
     masked = [{"secret": "pg", "form": "base64", "times": 3}]
-    log = {"exchanges": {"1": masked}, "checks": {}, "files": {}, "elsewhere": masked}
+    log = {"exchanges": {"1": masked}, "checks": {}, "elsewhere": masked}
     log |= {"searched": {"files": 5, "bytes": 9}, "withheld": [{"file": "文"}]}
     (run / "redactions.json").write_text(json.dumps(log), encoding="utf-8")
     states = "|".join(STATES)  # beside the Chinese word, where each is explained
@@ -477,7 +477,7 @@ def test_what_was_masked_is_told(tmp_path: Path) -> None:
     assert "redactions.json, which is written after this page" in section(page(run), "redactions")
 
     masked = [{"secret": "databases.pg", "form": "base64", "times": 3}]
-    log: dict[str, Any] = {"exchanges": {"1": masked, "2": masked}, "checks": {}, "files": {}, "elsewhere": []}
+    log: dict[str, Any] = {"exchanges": {"1": masked, "2": masked}, "checks": {}, "elsewhere": []}
     log |= {"searched": {"files": 5, "bytes": 9}, "withheld": [{"file": "report.html"}]}
     (run / "redactions.json").write_text(json.dumps(log), encoding="utf-8")
     text = section(page(run), "redactions")
