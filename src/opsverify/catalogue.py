@@ -225,7 +225,7 @@ class Catalogue(Mapping[str, Requirement]):
                     raise UsageError(f"{key}: got {value!r}, expected a number of {limit.unit}")
                 parts = value if isinstance(value, list) else [value]
                 if not isinstance(limit.value, int | float) and not (
-                    parts and {type(each) for each in parts} <= {type(each) for each in limit.values}
+                    {type(each) for each in parts} <= {type(each) for each in limit.values}
                 ):
                     raise UsageError(f"{key}: got {value!r}, expected the like of {show(limit.value)}")
                 yield key, limit, value

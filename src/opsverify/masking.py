@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from _pytest._io.saferepr import DEFAULT_REPR_MAX_SIZE, saferepr, saferepr_unlimited
 
-from opsverify.redaction import Redactor, Tally, rows
+from opsverify.redaction import MASK, Redactor, Tally, rows
 
 MASKED = "opsverify_masked"  # attribute of a report: what was masked in it, as `rows` has it
 DEEPEST = 50
@@ -76,10 +76,13 @@ class Masking:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
-        """Show two values side by side where one of them holds a secret: a difference breaks them anywhere."""
+        """Show two values side by side where one of them holds a secret: a difference breaks them anywhere.
+
+        A mask is treated as the secret is, so that a replay, which has but the mask, says the same.
+        """
         shown = [saferepr_unlimited(each).replace("\n", "\\n") for each in (left, right)]
         masked = [self.redactor.text(each) for each in shown]
-        return None if masked == shown else [f"{masked[0]} {op} {masked[1]}"]
+        return [f"{masked[0]} {op} {masked[1]}"] if any(MASK in each for each in masked) else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:

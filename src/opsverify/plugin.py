@@ -65,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("markers", f"{word}: set from the catalogue")
         if again:
             config.stash[RUN] = again
+            config.pluginmanager.register(Masking(again.redactor), "opsverify-masking")
         elif config.getoption("profile"):
             _start(config, demands)
         elif _asks_for_checks(config, checks):
