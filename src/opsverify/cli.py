@@ -23,8 +23,7 @@ from opsverify.attestations import Days, days
 from opsverify.documents import Project, project
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.evidence import command as evidence
-from opsverify.evidence import commands as exports
-from opsverify.evidence import showing
+from opsverify.evidence import exporting, showing
 from opsverify.gate import command as gate
 from opsverify.reports import command as reports
 from opsverify.summary import number, visible
@@ -105,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("--due", type=_days, metavar="30d", help="list only what runs out within that time")
     lint.set_defaults(do=_lint_waivers)
 
-    exports.add(commands, lambda chosen: exports.run(chosen, _root()))
+    exporting.add(commands, lambda chosen: exporting.run(chosen, _root()))
     showing.add(commands)
     for each in reports.add(commands):
         each.set_defaults(do=lambda chosen: reports.run(chosen, _root(), _now()))

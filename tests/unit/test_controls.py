@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from opsverify import cli
 from opsverify.catalogue import Catalogue
 from opsverify.errors import UsageError
-from opsverify.evidence import commands, controls, formats
+from opsverify.evidence import controls, exporting, formats
 from opsverify.record import STATES
 from tests.unit import published
 from tests.unit.format_cases import entry, record, source
@@ -82,7 +82,7 @@ def small() -> controls.Controls:
 
 def test_the_mapping_of_the_catalogue_is_whole(demands: Catalogue) -> None:
     mapping = controls.load(ROOT / "checks", demands)
-    assert list(mapping.frameworks) == list(controls.FRAMEWORKS) == list(commands.FRAMEWORKS)
+    assert list(mapping.frameworks) == list(controls.FRAMEWORKS) == list(exporting.FRAMEWORKS)
     assert len(demands) == 131
     for requirement in demands:
         for framework in controls.FRAMEWORKS:
@@ -357,9 +357,9 @@ def test_without_any_mapping_the_listing_says_so(kept: Path, capsys: pytest.Capt
     assert "checks/controls.toml: is not there" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", commands.FORMATS)
+@pytest.mark.parametrize("name", exporting.FORMATS)
 def test_a_run_is_exported(kept: Path, capsysbinary: pytest.CaptureFixture[bytes], name: str) -> None:
-    assert set(commands.FORMATS) == set(formats.FORMATS)
+    assert set(exporting.FORMATS) == set(formats.FORMATS)
     before = {each: each.read_bytes() for each in kept.iterdir()}
     assert cli.main(["export", str(kept), "--format", name]) == 0
     shown = capsysbinary.readouterr().out.decode("utf-8")

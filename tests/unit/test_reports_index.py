@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from opsverify import pages
 from opsverify.record import STATES
 from opsverify.reports import index, summaries
 from tests.unit.small_project import Project, single
@@ -182,7 +183,7 @@ def test_hostile_text_reaches_no_page_unescaped(tmp_path: Path) -> None:
     assert summaries.stream(stream).runs, "what is damaged does not come to the page"
     (stream / "<b>bad<b>\n\u202e").mkdir()
     gate(stream, "CHG<x>&'", HOSTILE)
-    for lang in index.LANGUAGES:
+    for lang in pages.LANGUAGES:
         index.write(tmp_path, lang=lang)
         for page in (stream / "index.html", tmp_path / "index.html"):
             text = page.read_text(encoding="utf-8")

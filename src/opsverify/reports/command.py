@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from opsverify import profile
+from opsverify import pages, profile
 from opsverify.errors import UsageError
 from opsverify.reports import index
 
@@ -19,7 +19,7 @@ def add(commands: Any) -> list[argparse.ArgumentParser]:
     reports = commands.add_parser("reports", help="list the runs that there are, and take old ones away")
     actions = reports.add_subparsers(required=True, metavar="ACTION", title="actions")
     listed = actions.add_parser("index", help="write reports/index.html and the page of each stream anew")
-    listed.add_argument("--lang", choices=index.LANGUAGES, default="en", help="the language that leads (default: en)")
+    listed.add_argument("--lang", choices=pages.LANGUAGES, default="en", help="the language that leads (default: en)")
     pruned = actions.add_parser("prune", help="take away whole runs that are older than the profile wants them kept")
     pruned.add_argument("--profile", required=True, metavar="NAME", help="whose runs: a folder of profiles/, or a file")
     pruned.add_argument("--days", type=_days, metavar="N", help="older than so many days (default: the profile's, 400)")

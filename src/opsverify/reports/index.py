@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Template
 
-from opsverify import files
+from opsverify import files, pages
 from opsverify.errors import UsageError
 from opsverify.record import STATES
 from opsverify.reports import summaries
 from opsverify.reports.summaries import RunSeen, StreamSeen
-from opsverify.summary import SIGNS, Sign, visible
+from opsverify.summary import SIGNS, Sign
 from opsverify.waiving import is_met
 
 NAME = "index.html"
-LANGUAGES = ("en", "zh")
 LONGEST = 400  # characters of one text
 MOST_RUNS = 2000
 MOST_NAMED = 50
@@ -45,7 +44,7 @@ SEALS = {  # by the files that are there: that a signature is one, nobody has lo
     "unsealed": ("unsure", Sign("–", "未封存")),
 }
 PACKAGE = Path(__file__).parents[1]
-SHEETS = (PACKAGE / "pages.css", PACKAGE / "gate" / "page.css", Path(__file__).with_name("index.css"))
+SHEETS = (PACKAGE / "gate" / "page.css", Path(__file__).with_name("index.css"))  # after the one that all pages share
 
 
 class Line(NamedTuple):
@@ -79,24 +78,24 @@ def write(reports: Path, only: str | None = None, lang: str = "en") -> list[Path
     try:
         folders = summaries.streams(reports)
         seen = {each.name: summaries.stream(each) for each in folders}
-        pages = [
+        written = [
             files.write(reports / name / NAME, stream_page(each, lang))
             for name, each in seen.items()
             if only in (None, name)
         ]
-        return [*pages, files.write(reports / NAME, front_page(list(seen.values()), lang))]
+        return [*written, files.write(reports / NAME, front_page(list(seen.values()), lang))]
     except OSError as error:
         raise UsageError(f"{reports.name}: its pages cannot be written: {error.strerror}") from None
 
 
 def stream_page(seen: StreamSeen, lang: str = "en") -> str:
     """The page of a stream."""
-    return _template().render(lang=lang, css=_css(), title=seen.name, streams=[], stream=seen, up="../")
+    return _template().render(lang=lang, css=pages.style(*SHEETS), title=seen.name, streams=[], stream=seen, up="../")
 
 
 def front_page(streams: Sequence[StreamSeen], lang: str = "en") -> str:
     """The page of all streams."""
-    return _template().render(lang=lang, css=_css(), title="", streams=streams, stream=None, up="")
+    return _template().render(lang=lang, css=pages.style(*SHEETS), title="", streams=streams, stream=None, up="")
 
 
 def trend(runs: Sequence[RunSeen]) -> Trend | None:
@@ -122,10 +121,8 @@ def trend(runs: Sequence[RunSeen]) -> Trend | None:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(link=_link, moment=_moment, span=_span)
+    environment = pages.environment("results.json", LONGEST)
+    environment.filters.update(link=_link)
     environment.globals.update(
         STATES=STATES,
         SIGNS=SIGNS,
@@ -136,7 +133,7 @@ def _template() -> Template:
         BOX=(WIDTH, HEIGHT, LEFT, TOP, BOTTOM),
         trend=trend,
         verdict=verdict,
-        now=lambda: _moment(datetime.now(UTC)),
+        now=lambda: pages.moment(datetime.now(UTC)),
     )
     return environment.from_string(Path(__file__).with_name("index.html").read_text(encoding="utf-8"))
 
@@ -152,29 +149,6 @@ def verdict(seen: RunSeen) -> tuple[str, str]:
     return VERDICTS.get(seen.verdict, VERDICTS["undetermined"])
 
 
-@cache
-def _css() -> str:
-    return "".join(each.read_text(encoding="utf-8") for each in SHEETS if each.exists())
-
-
-def _shown(value: object) -> object:
-    """Any value as it may be escaped into the page: cut, and nothing in it acts; what is markup by now stays."""
-    if hasattr(value, "__html__"):
-        return value
-    text = str(value)
-    return visible(text if len(text) <= LONGEST else f"{text[:LONGEST]} …")
-
-
 def _link(name: str) -> str:
     """The name of a file or folder as a relative address, whatever is in it."""
     return "./" + quote(name, safe="", errors="replace")
-
-
-def _moment(when: datetime) -> str:
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

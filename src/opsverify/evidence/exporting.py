@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from opsverify.errors import UsageError
+from opsverify.evidence.showing import FRAMEWORKS
 
 FORMATS = ("oscal", "ocsf", "junit", "intoto")
-FRAMEWORKS = ("soc2", "iso27001", "mlps")
 OK = 0
 
 
