@@ -24,7 +24,7 @@ from opsverify import files
 from opsverify.errors import reason
 from opsverify.redaction import BY_LOOKS, PATTERNS, SHORTEST_SECRET, Redactor, Tally, rows
 from opsverify.spellings import OVERLAP, PIECE
-from opsverify.summary import visible
+from opsverify.texts import visible
 
 NAME = "redactions.json"
 UNREAD = "could not be searched"

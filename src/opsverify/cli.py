@@ -26,7 +26,7 @@ from opsverify.evidence import command as evidence
 from opsverify.evidence import exporting, showing
 from opsverify.gate import command as gate
 from opsverify.reports import command as reports
-from opsverify.summary import number, visible
+from opsverify.texts import number, visible
 
 OK, DUE, USAGE, UNANSWERED, INTERNAL, BROKEN_OFF = 0, 1, 64, 69, 70, 130
 

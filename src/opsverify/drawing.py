@@ -13,7 +13,7 @@ from html import escape
 
 from opsverify.charts import Point, Series
 from opsverify.judgement import BYTES, byte_size
-from opsverify.summary import clip, visible
+from opsverify.texts import clip, visible
 
 WIDTH, HEIGHT = 480.0, 190.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 12.0, 20.0, 24.0

@@ -22,7 +22,7 @@ from opsverify.recovering import recover
 from opsverify.restoring import Job, Report, Say, restore
 from opsverify.rules.restore import said
 from opsverify.run import Run, new_id
-from opsverify.summary import visible
+from opsverify.texts import visible
 
 # The requirement that a drill of a kind serves: its limits are those that the drill goes by.
 SERVES: dict[Kind, str] = {"restore": "BP-BAK-02", "point-in-time": "CHG-RB-PITR-03"}

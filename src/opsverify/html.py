@@ -16,17 +16,8 @@ import pytest
 from opsverify.catalogue import SEVERITIES
 from opsverify.overview import badge, excused, lines, overview, pictures, safe, side_by_side
 from opsverify.record import STATES, Entry, Record, State
-from opsverify.summary import (
-    SIGNS,
-    Document,
-    Seen,
-    document_of,
-    headline,
-    observations,
-    says_it_all,
-    statement,
-    visible,
-)
+from opsverify.summary import SIGNS, Document, Seen, document_of, headline, observations, says_it_all, statement
+from opsverify.texts import visible
 
 CSS = Path(__file__).with_name("report.css")
 MOST_LINES = 20  # of unmet observations in a row

@@ -17,20 +17,18 @@ from opsverify.summary import (
     Seen,
     by_reason,
     chapters,
-    clip,
     clock_notices,
     counts,
     headline,
     in_state,
     left,
     notices,
-    number,
     observations,
     score,
     sentence,
-    visible,
     waived,
 )
+from opsverify.texts import clip, number, visible
 from opsverify.waivers import EVERY
 from opsverify.waiving import is_met
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from opsverify.summary import visible
+from opsverify.texts import visible
 
 LANGUAGES = ("en", "zh")
 # The chapters of the manual, for whoever does not read Chinese.

@@ -23,7 +23,7 @@ from opsverify.evidence.sealing import SEAL
 from opsverify.redaction import MASK
 from opsverify.replaying import Entry, performed_in
 from opsverify.run import commit
-from opsverify.summary import clip, number, visible
+from opsverify.texts import clip, number, visible
 
 WORDS = ("message", "observations")  # in which something may be masked
 COMPARED = ("state", "result", *WORDS, "severity", "must_pass", "not_applicable", "waiver", "statements")

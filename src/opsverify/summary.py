@@ -8,7 +8,6 @@ shown without it.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from opsverify import clocks
 from opsverify.catalogue import SEVERITIES
 from opsverify.judgement import Limit, show
 from opsverify.record import GREEN, STATES, Entry, Record, State
+from opsverify.texts import number, visible
 from opsverify.waivers import EVERY
 from opsverify.waiving import is_met
 
@@ -52,30 +52,7 @@ HEADLINES = {
 PARTLY_MET = ("WHAT WAS TESTED MEETS THE MANUAL", "已检查部分符合手册")
 MOST_NAMED = 5  # of waived checks in a sentence
 
-# Controls, marks of direction, halves of characters, private and unknown ones, other kinds of newline.
-UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
 SPELLED_UNITS = {"days": "天", "hours": "小时", "seconds": "秒", "bytes": "字节"}
-
-
-def visible(text: str) -> str:
-    r"""Spell out what can't be seen, or would act on what shows it: ``\x1b`` for an escape. Newlines stay."""
-    if text.replace("\n", "").isprintable():  # then nothing of what is unseen is in it; most texts end here
-        return text
-    return "".join(
-        each if each == "\n" or unicodedata.category(each) not in UNSEEN else each.encode("unicode_escape").decode()
-        for each in text.replace("\r\n", "\n").replace("\t", "    ")
-    )
-
-
-def clip(text: str, most: int) -> str:
-    """Cut an overlong text, and say so."""
-    return text if len(text) <= most else f"{text[:most].rstrip()} … ({len(text):,} characters, all in results.json)"
-
-
-def number(count: int, noun: str) -> str:
-    """A count with its noun: ``1 check``, ``2 checks``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 class Seen(NamedTuple):

@@ -17,7 +17,6 @@ from opsverify.summary import (
     Document,
     by_reason,
     chapters,
-    clip,
     clock_notices,
     counts,
     document_of,
@@ -25,14 +24,13 @@ from opsverify.summary import (
     in_state,
     left,
     notices,
-    number,
     observations,
     says_it_all,
     score,
     sentence,
-    visible,
     waived,
 )
+from opsverify.texts import clip, number, visible
 from opsverify.waiving import weighty
 
 COLOURS = {"fail": "red", "error": "yellow", "not-tested": "yellow", "waived": "yellow", "pass": "green"}

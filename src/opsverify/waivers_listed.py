@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from opsverify import documents
 from opsverify.catalogue import Catalogue
 from opsverify.documents import Project
-from opsverify.summary import number, visible
 from opsverify.terminal import pad, width
+from opsverify.texts import number, visible
 from opsverify.waivers import EVERY, EXPIRING_DAYS, Waiver, running_out
 
 HEAD = ("DAYS LEFT", "HOLDS UNTIL", "REQUIREMENT", "SUBJECT", "SEVERITY", "TICKET", "APPROVED BY", "REASON")

@@ -39,7 +39,7 @@ from opsverify.gate.story import (
 )
 from opsverify.pages import HEADINGS
 from opsverify.record import STATES
-from opsverify.summary import UNSEEN
+from opsverify.texts import UNSEEN
 
 ROOT = Path(__file__).parents[2]
 NOW = dt.datetime(2026, 11, 23, 2, 14, 7, tzinfo=dt.UTC)

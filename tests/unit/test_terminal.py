@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from opsverify.summary import visible
 from opsverify.terminal import cut, pad, width, wrap
+from opsverify.texts import visible
 
 Run = Callable[..., str]
 

@@ -16,7 +16,7 @@ from opsverify.evidence.manifest import SIGNATURE, SUMS, ManifestError
 from opsverify.evidence.sealing import SEAL, Seal
 from opsverify.evidence.signing import NAMESPACE, Signature, Trust, examine
 from opsverify.sshsig import fingerprint
-from opsverify.summary import number
+from opsverify.texts import number
 
 T = TypeVar("T")
 

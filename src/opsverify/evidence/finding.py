@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from opsverify.texts import visible
+
 Word = Literal[
     "ALTERED",
     "MISSING",
@@ -46,7 +48,6 @@ class Finding:
 
 def line(label: str, text: str) -> str:
     """A label and a text in one line in which nothing acts on a terminal: file names may be anything."""
-    from opsverify.summary import visible  # noqa: PLC0415  which imports the run, and that its signing
 
     return f"{label:<{WIDTH}}{visible(text)}".replace("\n", "\\n").rstrip()
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsverify.record import GREEN, Entry
-from opsverify.summary import Document, Seen, clip, observations, visible
+from opsverify.summary import Document, Seen, observations
+from opsverify.texts import clip, visible
 
 MOST_LINE = 1_000  # characters of a text that stands in one line
 MOST_BLOCK = 20_000  # of one that may have several

@@ -17,7 +17,7 @@ from opsverify.evidence.finding import Finding, line, wrong
 from opsverify.evidence.manifest import SUMS
 from opsverify.evidence.sealing import CLOCK
 from opsverify.evidence.signing import Trust
-from opsverify.summary import number
+from opsverify.texts import number
 
 
 class Pointer(NamedTuple):

@@ -15,7 +15,7 @@ from opsverify.changes import Id
 from opsverify.documents import Project
 from opsverify.ending import ends_in_order
 from opsverify.errors import UsageError
-from opsverify.summary import visible
+from opsverify.texts import visible
 
 OK = 0
 

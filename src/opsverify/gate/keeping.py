@@ -28,7 +28,7 @@ from opsverify.catalogue import first_problem
 from opsverify.errors import OpsverifyError, UsageError
 from opsverify.gate.story import Phase, Story
 from opsverify.redaction import Redactor
-from opsverify.summary import visible
+from opsverify.texts import visible
 
 LOCK = ".lock"
 GATE, PAGE, TRANSCRIPT, SUMS = "gate.json", "gate.html", "transcript.jsonl", "SHA256SUMS"

@@ -16,8 +16,8 @@ from opsverify.gate import drift
 from opsverify.gate.keeping import GATE, PAGE, Kept
 from opsverify.gate.story import WORSE, Measured, Reason, Rollback, Story, Verification
 from opsverify.gate.verifying import described
-from opsverify.summary import visible
 from opsverify.terminal import pad, wrap
+from opsverify.texts import visible
 
 MOST_DIFFERENCES = 120  # lines of the diff
 MOST = 40  # lines of one kind; the rest is in gate.json
