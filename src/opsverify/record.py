@@ -129,6 +129,13 @@ def _json(value: Value) -> Any:
 RECORDER = pytest.StashKey[Recorder]()
 
 
+def subject_of(item: pytest.Item) -> Subject | None:
+    """The subject of a check; None for any other test."""
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("subject") if callspec else None
+    return found if isinstance(found, Subject) else None
+
+
 def recorder_of(item: pytest.Item) -> Recorder:
     """The recorder of a check."""
     return item.stash.setdefault(RECORDER, Recorder())

@@ -13,9 +13,10 @@ import pytest
 from opsverify import inputs
 from opsverify.errors import RefusedError, UsageError
 from opsverify.evidence.reading import record_of
+from opsverify.record import subject_of
 from opsverify.recorded import NOT_RECORDED, Recorded, order
 from opsverify.recount import subject
-from opsverify.run import Run, Subject
+from opsverify.run import Run
 
 # What would reach somebody: events that Python tells of before it happens.
 FORBIDDEN = frozenset(
@@ -81,7 +82,7 @@ class Replaying:
         asked = order(self.run.transcript.exchanges)
         places = {}
         for item in items:
-            entry = self.performed.get(_subject(item))
+            entry = self.performed.get(str(subject_of(item)))
             if entry is not None:
                 places[item] = (entry.get("worker", ""), asked.get(entry["check"], len(asked)))
         items[:] = sorted(places, key=lambda each: places[each])
@@ -89,7 +90,7 @@ class Replaying:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Each parallel worker had channels and facts of its own; so have its checks here."""
-        worker = self.performed[_subject(item)].get("worker", "")
+        worker = self.performed[str(subject_of(item))].get("worker", "")
         if worker != self.run.transcript.part:
             self.run.transcript.part = worker
             self.run.close()
@@ -114,12 +115,6 @@ class Replaying:
         # As a record is written: what looks like a secret masked, halves of characters spelled out.
         entries = self.run.redactor.value(list(self.entries.values()))
         self.to.write_text(json.dumps(entries, ensure_ascii=False, allow_nan=False), "utf-8")
-
-
-def _subject(item: pytest.Item) -> str:
-    callspec = getattr(item, "callspec", None)
-    found = callspec.params.get("subject") if callspec else None
-    return str(found) if isinstance(found, Subject) else ""
 
 
 def load_clients() -> None:
