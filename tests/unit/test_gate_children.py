@@ -100,16 +100,17 @@ def _tell(child: Path, told: signal.Signals) -> None:
     os.kill(os.getpid(), told)
 
 
+@pytest.mark.usefixtures("signals_heard")
 def test_the_suite_is_told_politely_first(tmp_path: Path) -> None:
     """So that it can write down what it has, as it does on Ctrl-C."""
     script = (
-        "import time\nopen('child', 'w').write('x')\n"
-        "try:\n    time.sleep(300)\nexcept KeyboardInterrupt:\n    open('told', 'w').close()\n"
+        "import time\n"
+        "try:\n    open('child', 'w').close()\n    time.sleep(300)\n"
+        "except KeyboardInterrupt:\n    open('told', 'w').close()\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, process_group=0) as child:
         while not (tmp_path / "child").exists():
             time.sleep(0.02)
-        time.sleep(0.2)
         children.end(child, (signal.SIGINT, signal.SIGTERM))
     assert (tmp_path / "told").exists()
 
