@@ -20,8 +20,7 @@ def ends_in_order() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: inside of it, when such a signal comes.
     """
-    # With nohup, a terminal that hangs up is to be ignored, and is.
-    heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
+    heard = _heard()
 
     def end(*_: Any) -> Never:
         for each in heard:
@@ -35,3 +34,22 @@ def ends_in_order() -> Iterator[None]:
         for each, handler in before.items():
             if signal.getsignal(each) is not signal.SIG_IGN:
                 signal.signal(each, handler)
+
+
+@contextlib.contextmanager
+def heard_later() -> Iterator[None]:
+    """Being told to end is heard when this is over: what is being started in it is then known to whoever ends it."""
+    taken: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: taken.append(number)) for each in _heard()}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if taken:
+            signal.raise_signal(taken[0])
+
+
+def _heard() -> list[signal.Signals]:
+    # With nohup, a terminal that hangs up is to be ignored, and is.
+    return [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,25 @@ def test_whoever_ends_the_gate_ends_what_it_started(told: signal.Signals, how: s
     with pytest.raises(KeyboardInterrupt):
         held()
     assert gone(int((tmp_path / "child").read_text()))
+
+
+@pytest.mark.usefixtures("signals_heard")
+@pytest.mark.parametrize("how", ["watched", "bounded"])
+def test_whoever_ends_the_gate_while_a_program_is_being_started_ends_it(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    class Told(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self.pid)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Told)
+    with pytest.raises(KeyboardInterrupt), ends_in_order():
+        children.watched(["sleep", "300"], tmp_path) if how == "watched" else ran("sleep 300", tmp_path)
+    assert gone(started[0])
 
 
 def _tell(child: Path, told: signal.Signals) -> None:

@@ -21,7 +21,7 @@ from opsverify import stores
 from opsverify.channels.base import LONGEST_ANSWER, Channel
 from opsverify.channels.coding import Coding
 from opsverify.channels.places import START_S, Place, in_container, on_runner
-from opsverify.ending import ENDING
+from opsverify.ending import ENDING, heard_later
 from opsverify.errors import UnansweredError
 from opsverify.transcript import Transcript
 
@@ -236,17 +236,12 @@ def _uninterrupted() -> Iterator[None]:
 
     Blocking them is for the programs, which inherit that; it holds back none that another thread of ours takes.
     """
-    taken: list[int] = []
-    handlers = {each: signal.signal(each, lambda number, _: taken.append(number)) for each in ENDING}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for each, handler in handlers.items():
-            signal.signal(each, handler)
-        if taken:
-            signal.raise_signal(taken[0])
+    with heard_later():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _shown(answer: Answer) -> dict[str, Any]:

@@ -12,10 +12,11 @@ import subprocess  # noqa: TID251  starts the suite and the hook; no system is a
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from opsverify.ending import heard_later
 from opsverify.errors import UsageError
 
 GRACE_S = 10.0  # for what is told to end to do so in order
@@ -38,14 +39,8 @@ def watched(command: Sequence[str], root: Path) -> int:
 
     Told to end (`KeyboardInterrupt`), it first ends the program: politely, so that it can write down what it has.
     """
-    with subprocess.Popen(  # noqa: S603  no shell, and every word is ours
-        command, cwd=root, stdin=subprocess.DEVNULL, process_group=0
-    ) as child:
-        try:
-            return child.wait()
-        except BaseException:
-            end(child, (signal.SIGINT, signal.SIGTERM))
-            raise
+    with _started(command, root, (signal.SIGINT, signal.SIGTERM)) as child:
+        return child.wait()
 
 
 def bounded(
@@ -57,32 +52,38 @@ def bounded(
         UsageError: it cannot be started.
     """
     begun = time.monotonic()
-    try:
-        child = subprocess.Popen(  # noqa: S603  the record's own words, and no shell
-            command,
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{command[0]}: cannot be started: {error}") from None
     kept = Output(redact, say)
-    assert child.stdout is not None
-    reader = threading.Thread(target=kept.read, args=(child.stdout,), daemon=True)
-    reader.start()
     status: int | None = None
-    try:
-        status = child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        end(child, (signal.SIGTERM,))
-    except BaseException:
-        end(child, (signal.SIGTERM,))
-        raise
-    # What it has left running may hold on to its output: that is not waited for.
-    reader.join(DRAIN_S)
+    with _started(command, root, (signal.SIGTERM,), kept) as child:
+        try:
+            status = child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            end(child, (signal.SIGTERM,))
     return Ended(status, time.monotonic() - begun, kept.text())
+
+
+@contextlib.contextmanager
+def _started(
+    command: Sequence[str], root: Path, politely: Sequence[signal.Signals], kept: Output | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that ends when whoever watches it is told to end, also while it is only being started."""
+    stdout, stderr = (None, None) if kept is None else (subprocess.PIPE, subprocess.STDOUT)
+    child = None
+    try:
+        with heard_later():
+            try:
+                child = subprocess.Popen(  # noqa: S603  every word is the record's or ours, and no shell
+                    command, cwd=root, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, process_group=0
+                )
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{command[0]}: cannot be started: {error}") from None
+            if kept is not None and child.stdout is not None:
+                kept.follow(child.stdout)
+        yield child
+    except BaseException:
+        if child is not None:
+            end(child, politely)
+        raise
 
 
 def end(child: subprocess.Popen[bytes], politely: Sequence[signal.Signals]) -> None:
@@ -109,9 +110,14 @@ class Output:
         self._tail: deque[str] = deque(maxlen=TAIL)
         self._lines = 0
         self._lock = threading.Lock()
+        self._reader: threading.Thread | None = None
 
-    def read(self, stream: IO[bytes]) -> None:
-        """Read a stream to its end, and close it."""
+    def follow(self, stream: IO[bytes]) -> None:
+        """Read a stream to its end in the background, and close it."""
+        self._reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._reader.start()
+
+    def _read(self, stream: IO[bytes]) -> None:
         whole = True
         with stream:
             while part := stream.readline(LONGEST_LINE):
@@ -131,6 +137,9 @@ class Output:
 
     def text(self) -> str:
         """What is kept of it."""
+        if self._reader is not None:
+            # What the program has left running may hold on to its output: that is not waited for.
+            self._reader.join(DRAIN_S)
         with self._lock:
             left_out = self._lines - len(self._head) - len(self._tail)
             gap = [f"[{left_out} lines are left out here]"] if left_out else []
