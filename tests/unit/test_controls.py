@@ -286,6 +286,9 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: controls.Contro
     document = record(entry("fail", "TST-ONE-01"), entry("error", "TST-THREE-01", title="\x1b[2J"), mapping=small)
     run = tmp_path / "reports/lab/run"
     (run / "results.json").write_text(json.dumps(document), encoding="utf-8")
+    sealed = run.with_name("sealed")
+    (sealed / "a").mkdir(parents=True)
+    (sealed / "SHA256SUMS").touch()
     monkeypatch.chdir(tmp_path)
     return run
 
@@ -371,7 +374,8 @@ def test_a_run_is_exported(kept: Path, capsysbinary: pytest.CaptureFixture[bytes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["export", "reports/lab/run", "--format", "junit", "-o", "reports/lab/run/x"], "is inside the run, which it"),
+        (["export", "reports/lab/run", "--format", "junit", "-o", "reports/lab/run/x"], "lies inside the run run, w"),
+        (["export", "reports/lab/run", "--format", "oscal", "-o", "reports/lab/sealed/a/x"], "inside the run sealed, "),
         (
             ["export", "reports/lab/run", "--format", "junit", "-o", "nowhere/x"],
             "nowhere/x: cannot be written: No such",

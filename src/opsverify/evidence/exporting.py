@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from opsverify.errors import UsageError
+from opsverify.evidence.delivering import STDOUT, deliver
 from opsverify.evidence.showing import FRAMEWORKS
 
 FORMATS = ("oscal", "ocsf", "junit", "intoto")
@@ -20,7 +20,7 @@ def add(commands: Any, do: Callable[[argparse.Namespace], int]) -> None:
     export = commands.add_parser("export", help="a run in a format that other tools read")
     export.add_argument("directory", type=Path, metavar="DIR", help="the directory of the run")
     export.add_argument("--format", required=True, choices=FORMATS, help="which one")
-    export.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to (default: standard output)")
+    export.add_argument("-o", "--output", metavar="FILE", default=STDOUT, help="where to (default: -, standard output)")
     export.set_defaults(evidence=_export)
     listed = commands.add_parser("controls", help="which controls of a framework the evidence can serve")
     listed.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="the directory of a run, for its states")
@@ -43,17 +43,7 @@ def run(chosen: argparse.Namespace, root: Path) -> int:
 def _export(chosen: argparse.Namespace, root: Path) -> int:
     from opsverify.evidence import formats  # noqa: PLC0415  the parser alone needs none of it
 
-    text = formats.render(chosen.format, chosen.directory, root)
-    if chosen.output is None:
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        sys.stdout.flush()
-        return OK
-    if chosen.output.resolve().is_relative_to(chosen.directory.resolve()):
-        raise UsageError(f"{chosen.output}: is inside the run, which it would alter; choose another place")
-    try:
-        chosen.output.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UsageError(f"{chosen.output}: cannot be written: {error.strerror}") from None
+    deliver(formats.render(chosen.format, chosen.directory, root), chosen.output, chosen.directory)
     return OK
 
 

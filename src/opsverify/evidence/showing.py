@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from opsverify.errors import UsageError
+from opsverify.evidence.delivering import STDOUT, deliver
 from opsverify.pages import LANGUAGES
 
 OK = 0
@@ -37,16 +36,9 @@ def run(chosen: argparse.Namespace) -> int:
 
     directory: Path = chosen.directory.resolve()
     text = page(directory, chosen.lang, chosen.framework)
-    if chosen.output == "-":
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        return OK
     words = ["evidence", directory.name, chosen.lang, chosen.framework]
-    file = Path(chosen.output or f"{'-'.join(filter(None, words))}.html")
-    if file.resolve().is_relative_to(directory):
-        raise UsageError(f"{file}: lies inside the run, whose manifest lists every file; give another place by -o")
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be written: {error.strerror}") from None
-    print(file)
+    output = chosen.output or f"{'-'.join(filter(None, words))}.html"
+    deliver(text, output, directory)
+    if output != STDOUT:
+        print(output)
     return OK
