@@ -91,9 +91,7 @@ def fact(run: Run, request: pytest.FixtureRequest) -> Facts:
     def get(probe: Callable[..., F], *arguments: Any) -> F:
         found = run.fact(probe, *arguments)
         recorder_of(request.node).use(found.exchanges)
-        if found.failure is not None:
-            raise found.failure
-        return cast(F, found.value)
+        return cast(F, found.get())
 
     return get
 

@@ -87,6 +87,19 @@ class Fact:
     exchanges: list[str]
     arguments: tuple[Any, ...]  # kept alive: the key may hold their id
 
+    def __post_init__(self) -> None:
+        self._where = self.failure.__traceback__ if self.failure else None
+
+    def get(self) -> Any:
+        """The value.
+
+        Raises:
+            Exception: why there is none, from where that was, for however many checks: no traceback grows by another.
+        """
+        if self.failure is not None:
+            raise self.failure.with_traceback(self._where)
+        return self.value
+
 
 @dataclass
 class Run:

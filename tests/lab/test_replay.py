@@ -55,7 +55,7 @@ def test_a_green_run_says_the_same(
 
 
 def test_a_red_run_says_the_same(verify: Verify, tmp_path: Path, alone: tuple[str, ...]) -> None:
-    with faults.stopped("redis"):
+    with faults.stopped("redis", "tokenswap-api"):
         outcome = verify()
     assert "fail" in outcome.states.values(), outcome.output
     status, said = replay(alone, moved(outcome, tmp_path))

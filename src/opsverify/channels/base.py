@@ -58,7 +58,7 @@ class Channel:
             NotRecordedError: on a replay, the transcript does not have this question, or no usable answer to it.
         """
         if self._unreachable is not None:
-            raise self._unreachable
+            raise self._unreachable.with_traceback(None)  # else it grows by every check that asks
         if isinstance(self.transcript, Recorded):
             return self._again(self.transcript, question, coding)
         started = datetime.now(UTC)
