@@ -17,6 +17,7 @@ MASK = "[redacted]"
 # Anything shorter turns up by chance in what live systems say (base64 of seven bytes does, in a gigabyte), and masking
 # it would mask words that mean something else.
 SHORTEST_SECRET = 8
+SHORT, MOST_CLEAN = 100, 20_000  # characters of a text that is remembered as clean, and how many of these
 
 # Secrets that the suite never loaded but may meet in an answer: connection strings, tokens, key blocks.
 PATTERNS = (
@@ -57,6 +58,7 @@ class Redactor:
     def __init__(self) -> None:
         self._secrets: dict[bytes, tuple[str, tuple[spellings.Needle, ...]]] = {}
         self.tally: Tally = Counter()  # of what nobody else counts
+        self._clean: set[str] = set()  # short texts without anything to mask: the names of keys come by the thousand
 
     def add(self, secret: str, name: str = "a secret") -> None:
         """Register a loaded secret, under the name by which it may be spoken of.
@@ -70,6 +72,7 @@ class Redactor:
         known = self._secrets.get(raw)
         names = f"{known[0]}, {name}" if known and name not in known[0].split(", ") else name
         self._secrets[raw] = (names, spellings.needles(raw.decode("utf-8")))
+        self._clean.clear()
 
     @property
     def names(self) -> list[str]:
@@ -81,13 +84,17 @@ class Redactor:
 
         ``tally`` takes the count of what was masked; the redactor's own does without it.
         """
+        if text in self._clean:
+            return text
         tally = self.tally if tally is None else tally
-        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+        masked = text.encode("utf-8", "backslashreplace").decode("utf-8")
         if self._secrets:
-            text = self._masked(text.encode("utf-8"), tally).decode("utf-8", "replace")
+            masked = self._masked(masked.encode("utf-8"), tally).decode("utf-8", "replace")
         for looks, pattern in PATTERNS:
-            text = pattern.sub(lambda found, looks=looks: _covered(found, looks, tally), text)  # type: ignore[misc]
-        return text
+            masked = pattern.sub(lambda found, looks=looks: _covered(found, looks, tally), masked)  # type: ignore[misc]
+        if masked == text and len(text) <= SHORT and len(self._clean) < MOST_CLEAN:
+            self._clean.add(text)
+        return masked
 
     def value(self, value: Any, tally: Tally | None = None) -> Any:
         """Redact every text inside a JSON-like value."""

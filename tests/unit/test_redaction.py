@@ -244,3 +244,11 @@ def test_the_environment_of_a_container_is_masked_whole() -> None:
     text = '{"Config":{"Env":["ETH_PRIVATE_KEY=0xabc","NOTE=a \\"quoted\\" ] word","PATH=/bin"],"Cmd":["node"]}}'
     assert Redactor().text(text) == '{"Config":{"Env":["[redacted]"],"Cmd":["node"]}}'
     assert Redactor().text('{"Env":[],"Cmd":["node"]}') == '{"Env":[],"Cmd":["node"]}'
+
+
+def test_what_was_clean_before_a_secret_was_known_is_not_clean_for_ever() -> None:
+    redactor = Redactor()
+    assert redactor.text("correct horse") == "correct horse"
+    redactor.add("correct horse", "a password")
+    assert redactor.text("correct horse") == MASK
+    assert redactor.tally == {("a password", "plain"): 1}
