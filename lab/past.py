@@ -25,7 +25,8 @@ def fill() -> None:
     )
     if not whole <= set(told.split()):
         with step(f"Making the journal of {DAYS} days"):
-            write_journal(journal_entries(sorted(whole)))
+            # With today's up to now: whoever leaves the lab alone past midnight finds the day that has ended then.
+            write_journal(journal_entries([*sorted(whole), logs.stamp(logs.now())[:10]]))
     lacking = sorted(
         whole - {line[:10] for line in run(["docker", "logs", "-t", engine.container_id(FEED)]).stdout.split("\n")}
     )
@@ -35,9 +36,11 @@ def fill() -> None:
 
 
 def journal_entries(days: list[str]) -> str:
-    """Entries of days in the format that `journalctl -o export` writes: a third of them DEBUG."""
-    entries = []
+    """Entries of days, up to now, in the format that `journalctl -o export` writes: a third of them DEBUG."""
+    entries, now = [], logs.now()
     for at in (begin + second for begin in map(logs.begin, days) for second in range(300, logs.DAY, EVERY)):
+        if at > now:
+            break
         level = 7 if at // EVERY % 3 == 0 else 6
         entries.append(
             f"__REALTIME_TIMESTAMP={at}000000\n__MONOTONIC_TIMESTAMP={at - logs.begin(days[0])}000000\n"

@@ -113,7 +113,8 @@ def test_a_second_run_reads_the_newest_and_what_has_changed(verify: Verify) -> N
     assert (fresh > 85, taken) == (True, 0)
     second = verify("-k", "CAP-STO-04")
     again, spared = read(second)
-    assert (again < 5, spared > 85, again + spared) == (True, True, fresh)
+    # The newest five are always read; one of them is of the day on which the lab was started, which need not be over.
+    assert (again <= 5, spared > 85, again + spared) == (True, True, fresh)
     assert asked_to_read(second) == 5
     touched = faults.dump_of_day(30)
     with faults.file_saved(touched, f"touch {touched}"):
