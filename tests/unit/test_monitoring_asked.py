@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -24,6 +25,8 @@ class Server:
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.pauses: list[float] = []
+        self.runner = SimpleNamespace(pause=self.pauses.append)
 
     def get(self, path: str = "", params: dict[str, str] | None = None) -> Answer:
         self.asked.append((path, params or {}))
@@ -134,6 +137,18 @@ def test_a_server_that_does_not_answer_is_no_fact(answer: Any) -> None:
     for attempted in (ask(silent) for ask in asked):
         assert (attempted.value, bool(attempted.failure)) == (None, True)
     assert delivery.losses(silent, 3600).value is None
+
+
+@pytest.mark.parametrize("empty", [0, 1, 5, 6, 100])
+def test_a_prometheus_that_has_just_read_its_configuration_is_given_time_to_find_its_alertmanagers(empty: int) -> None:
+    def reply(*_: object) -> dict[str, Any]:
+        there = [{"url": "http://am:9093/api/v2/alerts"}] if len(server.asked) > empty else []
+        return {"status": "success", "data": {"activeAlertmanagers": there, "droppedAlertmanagers": []}}
+
+    server = Server(reply)
+    assert len(delivery.alertmanagers(cast(WebChannel, server)).value or ()) == (1 if empty <= 5 else 0)
+    assert len(server.asked) == min(empty, 5) + 1
+    assert sum(server.pauses) == 3 * min(empty, 5)
 
 
 def test_only_those_who_count_are_asked_when_they_started() -> None:

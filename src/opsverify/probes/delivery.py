@@ -26,6 +26,7 @@ STARTED, LOADED = "process_start_time_seconds", "prometheus_config_last_reload_s
 # A Prometheus that has just started, or read its configuration anew, has not found its Alertmanagers yet, and gives up
 # what it evaluates until then. It sends that again (--rules.alert.resend-delay), so no alert is lost by that.
 SETTLING_S = 15
+WAITS = (0, *[3] * (SETTLING_S // 3))  # seconds before each question for its Alertmanagers
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,20 @@ def marks(prometheus: WebChannel) -> Attempt[Mapping[str, str]]:
 
 
 def alertmanagers(prometheus: WebChannel) -> Attempt[tuple[str, ...]]:
-    """The addresses that Prometheus sends alerts to. They were discovered; that none is reached shows in `losses`."""
+    """The addresses that Prometheus sends alerts to. They were discovered; that none is reached shows in `losses`.
+
+    Where there are none it is asked anew for `SETTLING_S`.
+    """
 
     def ask() -> tuple[str, ...]:
-        with about(f"prometheus {prometheus.target}: alertmanagers"):
-            return parse_alertmanagers(api(prometheus, "/api/v1/alertmanagers", {}))
+        found: tuple[str, ...] = ()
+        for wait in WAITS:
+            prometheus.runner.pause(wait)
+            with about(f"prometheus {prometheus.target}: alertmanagers"):
+                found = parse_alertmanagers(api(prometheus, "/api/v1/alertmanagers", {}))
+            if found:
+                break
+        return found
 
     return attempt(ask)
 
