@@ -210,6 +210,10 @@ SWITCHED = archive(names(4, 6) + names(6, 9, 2), **{"00000002.history": 41})
         (replace(DOING_WELL, archived=None, archived_at=None), FULL, True),
         (replace(DOING_WELL, archived=None, archived_at=None), archive(names(4, 7)), False),
         (replace(DOING_WELL, archived=None, archived_at=None, waiting=1), archive(names(4, 7)), True),
+        # Segment 3 was archived once more when the server came back: what lies there leads on all the same.
+        (replace(DOING_WELL, archived=names(3, 3)[0]), FULL, True),
+        (replace(DOING_WELL, archived=names(3, 3)[0]), archive([*names(1, 5), *names(7, 8)]), False),
+        (replace(DOING_WELL, archived=names(3, 3)[0]), archive(names(1, 8), **{names(9, 9)[0]: 5}), True),
         # Promoted in segment 6.
         (replace(DOING_WELL, archived=name_of(Segment(2, 9), MB)), SWITCHED, True),
         (replace(DOING_WELL, archived="00000002.history"), SWITCHED, True),
@@ -264,7 +268,7 @@ FOREIGN = Archive("/w", {"archive.info": 5}, ("15-1",), {})
     [
         (DOING_WELL, COMPRESSED, r"0004\.gz"),
         (DOING_WELL, FOREIGN, "another archiver's"),
-        (replace(DOING_WELL, archived=names(3, 3)[0]), FULL, "ends before base backup"),
+        (replace(DOING_WELL, archived=names(3, 3)[0]), archive(names(1, 3)), "ends before base backup"),
         (replace(DOING_WELL, position=None), FULL, "standby"),
     ],
 )

@@ -95,19 +95,24 @@ def _at(moment: datetime | None) -> str:
 def last_archived(archiver: Archiver, archive: Archive, start: wal.Start) -> wal.Segment:
     """The segment up to which the archive has to lead.
 
-    That which was archived last. Where the last thing was none (a timeline's history), it is the newest that lies
-    there; where nothing was (the counters were reset, or it never worked), the last one that was finished.
+    That which was archived last. Where the last thing was none (a timeline's history), or ends before the base backup
+    starts (a server that went down archives a segment once more whose mark it lost), it is the newest that lies there
+    whole; where nothing was (the counters were reset, or it never worked), the last one that was finished.
     """
     size = archiver.segment_size
     name = archiver.archived or ""
     found = wal.segment(name.partition(".")[0] if name.endswith(".backup") else name, size)
-    if found is not None:
+    if found is not None and found.number >= start.position // size:
         return found
     if archiver.archived is None:
         finished = (archiver.position or 0) // size - 1 - archiver.waiting
         return wal.Segment(start.timeline, finished)
-    there = [each for each in (wal.segment(name, size) for name in archive.files) if each]
-    return max(there, key=lambda each: (each.timeline, each.number), default=wal.Segment(start.timeline, 0))
+    files = archive.files
+    if found is not None:
+        # What is longer or shorter may be in the course of being copied.
+        files = {each: length for each, length in files.items() if length == size and each.startswith(name[:8])}
+    there = [each for each in (wal.segment(name, size) for name in files) if each]
+    return max(there, key=lambda each: (each.timeline, each.number), default=found or wal.Segment(start.timeline, 0))
 
 
 def _leads_on(
