@@ -42,7 +42,7 @@ PARTS = st.text(
     min_size=1,
     max_size=12,
 ).filter(lambda part: part not in (".", ".."))
-NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
+NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join).filter(lambda name: name != "-")
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 
@@ -116,7 +116,7 @@ def test_coreutils_check_what_is_written_and_write_what_is_read(tmp_path: Path) 
 
 
 @settings(max_examples=25)
-@given(st.lists(PARTS, min_size=1, max_size=5, unique=True))
+@given(st.lists(PARTS.filter(lambda part: part != "-"), min_size=1, max_size=5, unique=True))
 def test_coreutils_agree_on_any_names(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -126,6 +126,17 @@ def test_coreutils_agree_on_any_names(names: list[str]) -> None:
         done = sha256sum(folder, "--strict", "--status", "--check", str(folder.with_suffix(".sums")))
         folder.with_suffix(".sums").unlink()
         assert done.returncode == 0
+
+
+def test_what_coreutils_would_read_from_elsewhere_cannot_be_sealed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "-").write_text("x", encoding="utf-8")
+    assert list(manifest.digests_of(tmp_path)) == ["a/-"]
+    (tmp_path / "-").write_text("x", encoding="utf-8")
+    with pytest.raises(ManifestError, match="-: is a name by which sha256sum means its standard input"):
+        manifest.digests_of(tmp_path)
+    with pytest.raises(ManifestError, match="line 1: '-' is no path inside of a folder"):
+        manifest.parse(f"{'0' * 64}  -\n".encode())
 
 
 def test_what_has_no_content_cannot_be_sealed(tmp_path: Path) -> None:

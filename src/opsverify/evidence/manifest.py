@@ -20,6 +20,7 @@ from opsverify.evidence.finding import Finding
 
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 ITSELF = (SUMS, SIGNATURE)  # what the manifest of a folder cannot list
+STDIN = "-"  # what sha256sum does not look for in the folder
 LINE = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-f]{64})  (?P<name>.+)", re.DOTALL)
 ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 UNESCAPES = {written: meant for meant, written in ESCAPES.items()}
@@ -88,7 +89,7 @@ def _parsed(text: str, number: int) -> tuple[str, str]:
         if "\\" in re.sub(r"\\[\\nr]", "", name):
             raise ManifestError(f"line {number}: a backslash stands before something else than \\, n or r")
         name = re.sub(r"\\[\\nr]", lambda found: UNESCAPES[found[0]], name)
-    if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+    if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name or name == STDIN:
         raise ManifestError(f"line {number}: {name!r} is no path inside of a folder")
     return name, match["digest"]
 
@@ -108,7 +109,9 @@ def contents(folder: Path) -> Contents:
     for name, path, mode in _walk(folder):
         if name in ITSELF and stat.S_ISREG(mode):
             continue
-        if stat.S_ISREG(mode):
+        if name == STDIN:
+            found.others[name] = "a name by which sha256sum means its standard input"
+        elif stat.S_ISREG(mode):
             found.files[name] = path
         else:
             found.others[name] = _kind(mode)
