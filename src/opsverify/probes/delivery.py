@@ -84,14 +84,12 @@ def alertmanagers(prometheus: WebChannel) -> Attempt[tuple[str, ...]]:
     """
 
     def ask() -> tuple[str, ...]:
-        found: tuple[str, ...] = ()
-        for wait in WAITS:
-            prometheus.runner.pause(wait)
-            with about(f"prometheus {prometheus.target}: alertmanagers"):
-                found = parse_alertmanagers(api(prometheus, "/api/v1/alertmanagers", {}))
-            if found:
-                break
-        return found
+        with about(f"prometheus {prometheus.target}: alertmanagers"):
+            for wait in WAITS:
+                prometheus.runner.pause(wait)
+                if found := parse_alertmanagers(api(prometheus, "/api/v1/alertmanagers", {})):
+                    return found
+        return ()
 
     return attempt(ask)
 

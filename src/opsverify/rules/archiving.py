@@ -107,11 +107,10 @@ def last_archived(archiver: Archiver, archive: Archive, start: wal.Start) -> wal
     if archiver.archived is None:
         finished = (archiver.position or 0) // size - 1 - archiver.waiting
         return wal.Segment(start.timeline, finished)
-    files = archive.files
-    if found is not None:
-        # What is longer or shorter may be in the course of being copied.
-        files = {each: length for each, length in files.items() if length == size and each.startswith(name[:8])}
-    there = [each for each in (wal.segment(name, size) for name in files) if each]
+    there = [each for each in (wal.segment(name, size) for name in archive.files) if each]
+    if found is not None:  # of its timeline; what is longer or shorter may be in the course of being copied
+        whole = [each for each in there if archive.files[wal.name_of(each, size)] == size]
+        there = [each for each in whole if each.timeline == found.timeline]
     return max(there, key=lambda each: (each.timeline, each.number), default=found or wal.Segment(start.timeline, 0))
 
 
